@@ -1,0 +1,3 @@
+// Package grammar translates JSON schemas to GBNF, the grammar language of
+// llama.cpp.
+package grammar

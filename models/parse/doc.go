@@ -1,0 +1,3 @@
+// Package parse splits a model's answer into text, thinking and tool calls as it
+// streams.
+package parse

@@ -1,0 +1,2 @@
+// Package template renders chats into prompts by a model's own template.
+package template
