@@ -88,6 +88,10 @@ type Request struct {
 	Shift       *bool           // drop old tokens when the context fills up while generating; nil: the surface's default
 	Logprobs    bool
 	TopLogprobs int // 0 to 20 alternatives for each token
+
+	// OnLoad, where set, is called with the loaded share (0 to 1) while this request
+	// waits for its model. Services that can't know it never call it.
+	OnLoad func(fraction float64)
 }
 
 // ToolChoice restricts the use of tools: "" or "auto" (the model decides),
