@@ -1,0 +1,20 @@
+// Calls through function pointers of a backend, which cgo can't make itself.
+#pragma once
+
+#include <stdbool.h>
+#include <ggml-cpu.h>
+
+struct puna_threadpool_fns {
+    struct ggml_threadpool *(*create)(struct ggml_threadpool_params *);
+    void (*destroy)(struct ggml_threadpool *);
+    void (*pause)(struct ggml_threadpool *);  // NULL where not offered
+    void (*resume)(struct ggml_threadpool *); // NULL where not offered
+};
+
+// Fills fns with the functions of one backend; false if it makes no pools.
+bool puna_threadpool_find(ggml_backend_reg_t reg, struct puna_threadpool_fns *fns);
+
+struct ggml_threadpool *puna_threadpool_new(const struct puna_threadpool_fns *fns, struct ggml_threadpool_params *params);
+void puna_threadpool_free(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool);
+bool puna_threadpool_pause(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool);
+bool puna_threadpool_resume(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool);
