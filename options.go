@@ -1,5 +1,7 @@
 package puna
 
+import "encoding/json"
+
 // Options are a request's or a model's parameters, under the names of Ollama's
 // API and, where Ollama has none, llama.cpp's. A nil field is unset: the model's
 // own value holds, then the default that [OptionDocs] states. Values out
@@ -63,4 +65,14 @@ func (o Options) Over(base Options) Options {
 		opt.fill(&o, &base)
 	}
 	return o
+}
+
+// Map returns the options that are set, by name, as JSON has them.
+func (o Options) Map() (map[string]any, error) {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return nil, Errorf(Invalid, "options: %w", err)
+	}
+	var m map[string]any
+	return m, json.Unmarshal(data, &m)
 }

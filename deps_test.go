@@ -1,0 +1,115 @@
+package puna_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/puna-ai/puna"
+
+// arrows says what each package of the module may import of the module. A key
+// ending in /... covers the packages below it; the longest match counts. Every
+// package may import the root, which imports none.
+var arrows = map[string][]string{
+	"":                  {},
+	"cgo/ggml":          {},
+	"cgo/llama":         {"cgo/ggml"},
+	"cgo/mtmd":          {"cgo/ggml", "cgo/llama"},
+	"cgo/kernels":       {"cgo/ggml", "cgo/kernels/..."},
+	"cgo/kernels/build": {"third_party"},
+	"cgo/kernels/...":   {},
+	"engine":            {"engine/...", "cgo/...", "models/gguf", "models/template", "models/parse"},
+	"engine/sched":      {},
+	"engine/sample":     {"cgo/llama", "engine/grammar"},
+	"engine/grammar":    {},
+	"engine/...":        {"engine/...", "cgo/..."},
+	"models/create":     {"models/...", "cgo/llama", "cgo/ggml"},
+	"models/builtin":    {"models/..."},
+	"models/...":        {"models/..."},
+	"local":             {"engine", "engine/...", "models/...", "cgo/kernels"},
+	"server":            {"server/..."},
+	"server/...":        {"server", "server/..."},
+	"third_party":       {},
+	"internal/...":      {"models/gguf"},
+	"bench/...":         {"..."},
+	"cmd/...":           {"..."},
+	"tools/...":         {"..."},
+}
+
+// foreign bans imports from outside the module, by the package that must not.
+var foreign = map[string][]string{
+	"":       {"*"}, // the standard library only
+	"engine": {"net/http"},
+	"server": {"C"},
+}
+
+func TestArrows(t *testing.T) {
+	for _, p := range listPackages(t) {
+		path := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		allowed, ok := rule(arrows, path)
+		require.True(t, ok, "%s has no rule: name what it may import", p.ImportPath)
+		for _, imp := range p.Imports {
+			if rest, inside := strings.CutPrefix(imp, module); inside {
+				rest = strings.TrimPrefix(rest, "/")
+				if rest != "" && rest != path && !slices.ContainsFunc(allowed, func(a string) bool { return matches(a, rest) }) {
+					t.Errorf("%s must not import %s", p.ImportPath, imp)
+				}
+				continue
+			}
+			for _, banned := range foreign[firstFolder(path)] {
+				if banned == imp || banned == "*" && strings.Contains(imp, ".") {
+					t.Errorf("%s must not import %s", p.ImportPath, imp)
+				}
+			}
+		}
+	}
+}
+
+func rule(rules map[string][]string, path string) (allowed []string, ok bool) {
+	best := -1
+	for pattern, list := range rules {
+		if matches(pattern, path) && len(pattern) > best {
+			best, allowed, ok = len(pattern), list, true
+		}
+	}
+	return allowed, ok
+}
+
+func matches(pattern, path string) bool {
+	prefix, tree := strings.CutSuffix(pattern, "...")
+	return pattern == path || tree && strings.HasPrefix(path, prefix)
+}
+
+func firstFolder(path string) string {
+	first, _, _ := strings.Cut(path, "/")
+	return first
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func listPackages(t *testing.T) []goPackage {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"/...").Output()
+	require.NoError(t, err)
+	var packages []goPackage
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			require.NotEmpty(t, packages)
+			return packages
+		} else {
+			require.NoError(t, err)
+		}
+		packages = append(packages, p)
+	}
+}
