@@ -1,0 +1,104 @@
+// Command thirdparty builds what the Makefile needs of llama.cpp, by package
+// cgo/kernels/build and without cgo:
+//
+//	thirdparty kernels [-o FILE.tar.zst] [VARIANT ...]
+//	thirdparty libllama
+//
+// It prints the folder of the product, and writes an archive of the kernels
+// when asked to. For users there is `puna kernels build`.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/puna-ai/puna/cgo/kernels/build"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "thirdparty:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("usage: thirdparty kernels [-o FILE] [VARIANT ...] | libllama")
+	}
+	options := build.Options{
+		Log:      slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Progress: reporter(10 * time.Second),
+	}
+	switch args[0] {
+	case "kernels":
+		return kernels(ctx, options, args[1:])
+	case "libllama":
+		prefix, err := build.Libllama(ctx, options)
+		if err == nil {
+			fmt.Println(prefix)
+		}
+		return err
+	}
+	return fmt.Errorf("unknown command %q; want kernels or libllama", args[0])
+}
+
+func kernels(ctx context.Context, options build.Options, args []string) error {
+	flags := flag.NewFlagSet("kernels", flag.ContinueOnError)
+	archive := flags.String("o", "", "also write the folder as a tar.zst to this `file`")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	options.Variants = flags.Args()
+	res, err := build.Build(ctx, options)
+	if err != nil {
+		return err
+	}
+	if *archive != "" {
+		if err := writeArchive(*archive, res.Dir); err != nil {
+			return err
+		}
+	}
+	fmt.Println(res.Dir)
+	return nil
+}
+
+// writeArchive replaces the file in one step.
+func writeArchive(path, dir string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".kernels-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if err := build.Archive(tmp, dir); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	if err := os.Chmod(tmp.Name(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// reporter prints the progress of a build every so often, and its end.
+func reporter(every time.Duration) func(done, total int) {
+	last := time.Now()
+	return func(done, total int) {
+		if now := time.Now(); now.Sub(last) >= every || done == total {
+			last = now
+			fmt.Fprintf(os.Stderr, "  compiled %d of %d\n", done, total)
+		}
+	}
+}
