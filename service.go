@@ -27,7 +27,8 @@ type Generator interface {
 // Loader controls what is in memory.
 type Loader interface {
 	// Load loads a model, or renews its keep-alive, and returns once it can answer.
-	// Only Model, Options and KeepAlive of req count.
+	// Only Model, Options, KeepAlive and Think of req count; a model that can't think
+	// as asked is [Unsupported], as in Generate.
 	Load(ctx context.Context, req *Request) error
 	// Unload unloads a model when its running requests end. A model that isn't
 	// loaded is no error; one that doesn't exist is [NotFound].

@@ -80,13 +80,13 @@ func (c *Client) Delete(ctx context.Context, model string) error {
 // HasBlob implements [puna.Library].
 func (c *Client) HasBlob(ctx context.Context, digest string) (bool, error) {
 	err := c.call(ctx, http.MethodHead, "/api/blobs/"+digest, nil, nil)
-	if puna.KindOf(err) == puna.NotFound && err != nil {
+	if err != nil && puna.KindOf(err) == puna.NotFound {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// PutBlob implements [puna.Library].
+// PutBlob implements [puna.Library]. It doesn't close r.
 func (c *Client) PutBlob(ctx context.Context, digest string, r io.Reader) error {
-	return c.call(ctx, http.MethodPost, "/api/blobs/"+digest, r, nil)
+	return c.call(ctx, http.MethodPost, "/api/blobs/"+digest, struct{ io.Reader }{r}, nil)
 }
