@@ -10,7 +10,7 @@ import (
 )
 
 // Generate implements [puna.Generator].
-func (c *Client) Generate(ctx context.Context, req *puna.Request) iter.Seq2[puna.Event, error] {
+func (c *Service) Generate(ctx context.Context, req *puna.Request) iter.Seq2[puna.Event, error] {
 	careful := *req
 	careful.Truncate = new(puna.Or(req.Truncate, false))
 	if req.Messages != nil {
@@ -22,7 +22,7 @@ func (c *Client) Generate(ctx context.Context, req *puna.Request) iter.Seq2[puna
 }
 
 // answer translates the lines of an answer to body; err is why there is no body.
-func (c *Client) answer(ctx context.Context, path, model string, body any, err error, next func() wire.Answer) iter.Seq2[puna.Event, error] {
+func (c *Service) answer(ctx context.Context, path, model string, body any, err error, next func() wire.Answer) iter.Seq2[puna.Event, error] {
 	return func(yield func(puna.Event, error) bool) {
 		if err != nil {
 			yield(puna.Event{}, err)
@@ -51,7 +51,7 @@ func (c *Client) answer(ctx context.Context, path, model string, body any, err e
 }
 
 // Load implements [puna.Loader].
-func (c *Client) Load(ctx context.Context, req *puna.Request) error {
+func (c *Service) Load(ctx context.Context, req *puna.Request) error {
 	body, err := wire.NewGenerateRequest(&puna.Request{
 		Model: req.Model, Options: req.Options, KeepAlive: req.KeepAlive, Think: req.Think,
 	})
@@ -62,11 +62,11 @@ func (c *Client) Load(ctx context.Context, req *puna.Request) error {
 }
 
 // Unload implements [puna.Loader].
-func (c *Client) Unload(ctx context.Context, model string) error {
+func (c *Service) Unload(ctx context.Context, model string) error {
 	return c.hold(ctx, &wire.GenerateRequest{Common: wire.Common{Model: model, KeepAlive: new(wire.KeepAlive)}})
 }
 
-func (c *Client) hold(ctx context.Context, body *wire.GenerateRequest) error {
+func (c *Service) hold(ctx context.Context, body *wire.GenerateRequest) error {
 	body.Stream = new(false)
 	return c.call(ctx, "POST", "/api/generate", body, new(wire.GenerateResponse))
 }

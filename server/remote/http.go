@@ -15,7 +15,7 @@ import (
 
 // do sends a request and returns a response that isn't an error. body is JSON to
 // be, an [io.Reader], or nil. The caller closes the response's body.
-func (c *Client) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
+func (c *Service) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var reader io.Reader
 	switch body := body.(type) {
 	case nil:
@@ -47,7 +47,7 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (*http.R
 }
 
 // call sends a request and decodes the answer into out, unless that is nil.
-func (c *Client) call(ctx context.Context, method, path string, body, out any) error {
+func (c *Service) call(ctx context.Context, method, path string, body, out any) error {
 	resp, err := c.do(ctx, method, path, body)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ type line interface{ Err() string }
 
 // lines sends a POST request and yields the values of the stream that answers it.
 // It returns a fresh one each time through next.
-func lines[T line](ctx context.Context, c *Client, path string, body any, next func() T) iter.Seq2[T, error] {
+func lines[T line](ctx context.Context, c *Service, path string, body any, next func() T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		ctx, cancel := context.WithCancel(ctx)
@@ -99,7 +99,7 @@ func lines[T line](ctx context.Context, c *Client, path string, body any, next f
 }
 
 // broken words an error of the transport or a body that isn't what it should be.
-func (c *Client) broken(ctx context.Context, err error) error {
+func (c *Service) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return puna.Errorf(puna.Canceled, "%s: %w", c.Host(), ctx.Err())
 	}
@@ -107,7 +107,7 @@ func (c *Client) broken(ctx context.Context, err error) error {
 }
 
 // refused makes an error of an answer that is one.
-func (c *Client) refused(resp *http.Response) error {
+func (c *Service) refused(resp *http.Response) error {
 	const most = 64 << 10 // bytes of an error text
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, most))
 	var failure web.Failure

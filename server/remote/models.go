@@ -13,7 +13,7 @@ import (
 )
 
 // Running implements [puna.Loader].
-func (c *Client) Running(ctx context.Context) ([]puna.RunningModel, error) {
+func (c *Service) Running(ctx context.Context) ([]puna.RunningModel, error) {
 	var answer wire.ProcessResponse
 	if err := c.call(ctx, http.MethodGet, "/api/ps", nil, &answer); err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (c *Client) Running(ctx context.Context) ([]puna.RunningModel, error) {
 }
 
 // List implements [puna.Library].
-func (c *Client) List(ctx context.Context) ([]puna.Model, error) {
+func (c *Service) List(ctx context.Context) ([]puna.Model, error) {
 	var answer wire.ListResponse
 	if err := c.call(ctx, http.MethodGet, "/api/tags", nil, &answer); err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (c *Client) List(ctx context.Context) ([]puna.Model, error) {
 }
 
 // Show implements [puna.Library]. Numbers in the card's maps are float64.
-func (c *Client) Show(ctx context.Context, model string, verbose bool) (*puna.ModelCard, error) {
+func (c *Service) Show(ctx context.Context, model string, verbose bool) (*puna.ModelCard, error) {
 	var answer wire.ShowResponse
 	if err := c.call(ctx, http.MethodPost, "/api/show", api.ShowRequest{Model: model, Verbose: verbose}, &answer); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (c *Client) Show(ctx context.Context, model string, verbose bool) (*puna.Mo
 }
 
 // Create implements [puna.Library].
-func (c *Client) Create(ctx context.Context, req *puna.CreateRequest) iter.Seq2[puna.Progress, error] {
+func (c *Service) Create(ctx context.Context, req *puna.CreateRequest) iter.Seq2[puna.Progress, error] {
 	return func(yield func(puna.Progress, error) bool) {
 		success := false
 		for v, err := range lines(ctx, c, "/api/create", wire.NewCreateRequest(req), func() *wire.Progress { return new(wire.Progress) }) {
@@ -68,17 +68,17 @@ func (c *Client) Create(ctx context.Context, req *puna.CreateRequest) iter.Seq2[
 }
 
 // Copy implements [puna.Library].
-func (c *Client) Copy(ctx context.Context, from, to string) error {
+func (c *Service) Copy(ctx context.Context, from, to string) error {
 	return c.call(ctx, http.MethodPost, "/api/copy", api.CopyRequest{Source: from, Destination: to}, nil)
 }
 
 // Delete implements [puna.Library].
-func (c *Client) Delete(ctx context.Context, model string) error {
+func (c *Service) Delete(ctx context.Context, model string) error {
 	return c.call(ctx, http.MethodDelete, "/api/delete", api.DeleteRequest{Model: model}, nil)
 }
 
 // HasBlob implements [puna.Library].
-func (c *Client) HasBlob(ctx context.Context, digest string) (bool, error) {
+func (c *Service) HasBlob(ctx context.Context, digest string) (bool, error) {
 	err := c.call(ctx, http.MethodHead, "/api/blobs/"+digest, nil, nil)
 	if err != nil && puna.KindOf(err) == puna.NotFound {
 		return false, nil
@@ -87,6 +87,6 @@ func (c *Client) HasBlob(ctx context.Context, digest string) (bool, error) {
 }
 
 // PutBlob implements [puna.Library]. It doesn't close r.
-func (c *Client) PutBlob(ctx context.Context, digest string, r io.Reader) error {
+func (c *Service) PutBlob(ctx context.Context, digest string, r io.Reader) error {
 	return c.call(ctx, http.MethodPost, "/api/blobs/"+digest, struct{ io.Reader }{r}, nil)
 }

@@ -16,32 +16,33 @@ import (
 // DefaultPort is Ollama's.
 const DefaultPort = "11434"
 
-// Options of a [Client]; the zero value is good.
+// Options of a [Service]; the zero value is good.
 type Options struct {
+	URL    string           // as [ParseAddress] reads it; empty: http://127.0.0.1:11434
 	HTTP   *http.Client     // nil: [http.DefaultClient]
 	Header http.Header      // sent with every request, for example Authorization
 	Now    func() time.Time // nil: [time.Now]
 }
 
-// Client is a [puna.Service] on a server. It holds no resources besides its HTTP
+// Service is a [puna.Service] on a server. It holds no resources besides its HTTP
 // client's connections.
-type Client struct {
+type Service struct {
 	base   *url.URL
 	http   *http.Client
 	header http.Header
 	now    func() time.Time
 }
 
-var _ puna.Service = (*Client)(nil)
+var _ puna.Service = (*Service)(nil)
 
-// New returns a client of the server at address, which [ParseAddress] reads. It
-// doesn't connect: [Client.Ping] does.
-func New(address string, opts Options) (*Client, error) {
-	base, err := ParseAddress(address)
+// New returns a client of the server at opts.URL. It doesn't connect:
+// [Service.Ping] does.
+func New(opts Options) (*Service, error) {
+	base, err := ParseAddress(opts.URL)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: base, http: opts.HTTP, header: maps.Clone(opts.Header), now: opts.Now}
+	c := &Service{base: base, http: opts.HTTP, header: maps.Clone(opts.Header), now: opts.Now}
 	if c.http == nil {
 		c.http = http.DefaultClient
 	}
@@ -97,16 +98,16 @@ func ParseAddress(text string) (*url.URL, error) {
 }
 
 // Host returns the base URL of the server, as [puna.Done.RemoteHost] has it.
-func (c *Client) Host() string { return strings.TrimSuffix(c.base.String(), "/") }
+func (c *Service) Host() string { return strings.TrimSuffix(c.base.String(), "/") }
 
 // Ping returns nil if the server answers as one of Ollama's API does.
-func (c *Client) Ping(ctx context.Context) error {
+func (c *Service) Ping(ctx context.Context) error {
 	_, err := c.Version(ctx)
 	return err
 }
 
 // Version returns the version that the server says it has.
-func (c *Client) Version(ctx context.Context) (string, error) {
+func (c *Service) Version(ctx context.Context) (string, error) {
 	var v wire.Version
 	if err := c.call(ctx, http.MethodGet, "/api/version", nil, &v); err != nil {
 		return "", err
