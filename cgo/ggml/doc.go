@@ -13,7 +13,7 @@
 //   - A [Device], [Reg] or [BufferType] is a borrowed pointer that lives as long
 //     as its backend is registered, in practice as long as the process; the zero
 //     value stands for "none" and only Pointer and Valid may be called on it.
-//   - Handles that own C memory ([Threadpool], [Buffer], [Backend], [Graph]) must
+//   - Handles that own C memory ([Threadpool], [Buffer], [Backend], [Context]) must
 //     be closed by their owner. Close is idempotent; any other use after Close
 //     panics. [Live] counts the open ones, for tests.
 //   - ggml's registry isn't locked: don't load backends while others enumerate.

@@ -13,12 +13,12 @@ const (
 	kindThreadpool kind = iota
 	kindBuffer
 	kindBackend
-	kindGraph
+	kindContext
 	kindCount
 )
 
 var (
-	kindNames = [kindCount]string{"Threadpool", "Buffer", "Backend", "Graph"}
+	kindNames = [kindCount]string{"Threadpool", "Buffer", "Backend", "Context"}
 	live      [kindCount]atomic.Int64
 )
 

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include <string.h>
+
 #if !defined(_WIN32)
 #include <dlfcn.h>
 #endif
@@ -70,4 +72,38 @@ bool puna_threadpool_resume(const struct puna_threadpool_fns *fns, struct ggml_t
     }
     fns->resume(pool);
     return true;
+}
+
+void *puna_open(const char *path, char **cause) {
+#if !defined(_WIN32)
+    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const char *reason = lib == NULL ? dlerror() : NULL;
+#else
+    void *lib = NULL;
+    const char *reason = "modules aren't supported on Windows";
+#endif
+    if (lib == NULL) {
+        *cause = strdup(reason != NULL ? reason : "unknown reason");
+    }
+    return lib;
+}
+
+void *puna_symbol(void *lib, const char *name) {
+#if !defined(_WIN32)
+    return dlsym(lib, name);
+#else
+    return NULL;
+#endif
+}
+
+int puna_score(void *fn) {
+    return ((int (*)(void)) fn)();
+}
+
+void puna_set_log(void *fn, void *callback, uintptr_t source) {
+    ((void (*)(ggml_log_callback, void *)) fn)((ggml_log_callback) callback, (void *) source);
+}
+
+void puna_set_n_threads(void *fn, ggml_backend_t backend, int n) {
+    ((ggml_backend_set_n_threads_t) fn)(backend, n);
 }

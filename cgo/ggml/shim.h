@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <ggml-cpu.h>
 
 struct puna_threadpool_fns {
@@ -18,3 +19,11 @@ struct ggml_threadpool *puna_threadpool_new(const struct puna_threadpool_fns *fn
 void puna_threadpool_free(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool);
 bool puna_threadpool_pause(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool);
 bool puna_threadpool_resume(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool);
+
+// dlopen and dlsym. On failure *cause is a copy of the reason, which the caller frees.
+void *puna_open(const char *path, char **cause);
+void *puna_symbol(void *lib, const char *name);
+
+int  puna_score(void *fn);
+void puna_set_log(void *fn, void *callback, uintptr_t source);
+void puna_set_n_threads(void *fn, ggml_backend_t backend, int n);

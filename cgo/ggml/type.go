@@ -81,3 +81,6 @@ func (t Type) Quantized() bool { return bool(C.ggml_is_quantized(C.enum_ggml_typ
 // Version wraps ggml_version: of the copy linked here; empty for the pinned module,
 // which is compiled without one.
 func Version() string { return C.GoString(C.ggml_version()) }
+
+// Commit wraps ggml_commit: of the copy linked here; empty for the pinned module.
+func Commit() string { return C.GoString(C.ggml_commit()) }
