@@ -1,0 +1,97 @@
+// Package kvsim simulates the cells of a unified KV cache, for tests of what plans
+// batches for one. It knows which sequence ids own a cell, as llama.cpp does, and
+// refuses whatever would make llama.cpp compute something else than was meant.
+package kvsim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/puna-ai/puna/engine/sched"
+)
+
+// KV is a simulated cache.
+type KV struct {
+	Size  int
+	cells map[*cell]struct{}
+}
+
+type cell struct {
+	token  sched.Token
+	pos    int32
+	owners map[sched.ID]bool
+}
+
+// New makes a cache of size cells.
+func New(size int) *KV { return &KV{Size: size, cells: map[*cell]struct{}{}} }
+
+// Apply makes changes in order.
+func (kv *KV) Apply(ops []sched.Op) error {
+	for _, op := range ops {
+		if !op.Copy {
+			kv.remove(op.Dst, op.N)
+			continue
+		}
+		if have := kv.Tokens(op.Dst); len(have) > 0 {
+			return fmt.Errorf("kvsim: copy to id %d, which holds %d tokens", op.Dst, len(have))
+		}
+		if have := kv.Tokens(op.Src); len(have) < op.N {
+			return fmt.Errorf("kvsim: copy of %d tokens of id %d, which holds %d", op.N, op.Src, len(have))
+		}
+		for c := range kv.cells {
+			if c.owners[op.Src] && int(c.pos) < op.N {
+				c.owners[op.Dst] = true
+			}
+		}
+	}
+	return nil
+}
+
+func (kv *KV) remove(id sched.ID, from int) {
+	for c := range kv.cells {
+		if c.owners[id] && int(c.pos) >= from {
+			delete(c.owners, id)
+			if len(c.owners) == 0 {
+				delete(kv.cells, c)
+			}
+		}
+	}
+}
+
+// Decode puts the rows into cells. A row must be at the end of its sequence.
+func (kv *KV) Decode(rows []sched.Row) error {
+	if len(kv.cells)+len(rows) > kv.Size {
+		return fmt.Errorf("kvsim: no room for %d rows: %d of %d cells are in use", len(rows), len(kv.cells), kv.Size)
+	}
+	ends := map[sched.ID]int{}
+	for _, r := range rows {
+		if _, ok := ends[r.ID]; !ok {
+			ends[r.ID] = len(kv.Tokens(r.ID))
+		}
+		if int(r.Pos) != ends[r.ID] {
+			return fmt.Errorf("kvsim: id %d: a row at %d, the end is at %d", r.ID, r.Pos, ends[r.ID])
+		}
+		ends[r.ID]++
+		kv.cells[&cell{r.Token, r.Pos, map[sched.ID]bool{r.ID: true}}] = struct{}{}
+	}
+	return nil
+}
+
+// Tokens returns what id holds, in order of position.
+func (kv *KV) Tokens(id sched.ID) []sched.Token {
+	byPos := map[int32]sched.Token{}
+	for c := range kv.cells {
+		if c.owners[id] {
+			byPos[c.pos] = c.token
+		}
+	}
+	tokens := make([]sched.Token, 0, len(byPos))
+	for _, pos := range slices.Sorted(maps.Keys(byPos)) {
+		tokens = append(tokens, byPos[pos])
+	}
+	return tokens
+}
+
+// Used is the number of cells that have an owner.
+func (kv *KV) Used() int { return len(kv.cells) }

@@ -1,0 +1,98 @@
+package sched
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Check returns an error for the first invariant that doesn't hold. It is for
+// tests: it visits every token.
+func (s *Scheduler) Check() error {
+	ids := make(map[ID]bool)
+	claim := func(id ID) error {
+		if id < 0 || int(id) >= s.cfg.IDs || ids[id] {
+			return fmt.Errorf("sched: id %d is out of range or used twice", id)
+		}
+		ids[id] = true
+		return nil
+	}
+	spans := slices.Clone(s.cached)
+	for _, q := range s.running {
+		if q.span == nil || q.span.seq != q {
+			return fmt.Errorf("sched: a running sequence of %d tokens doesn't own its cells", len(q.tokens))
+		}
+		if q.span.n > len(q.tokens) || !slices.Equal(q.span.tokens(), q.tokens[:q.span.n]) {
+			return fmt.Errorf("sched: the cells of sequence id %d are not its tokens", q.span.id)
+		}
+		spans = append(spans, q.span)
+	}
+	for _, q := range s.waiting {
+		if q.span != nil {
+			return fmt.Errorf("sched: a waiting sequence holds id %d", q.span.id)
+		}
+	}
+	for _, p := range spans {
+		if err := claim(p.id); err != nil {
+			return err
+		}
+	}
+	for _, id := range s.free {
+		if err := claim(id); err != nil {
+			return err
+		}
+	}
+	if len(ids) != s.cfg.IDs {
+		return fmt.Errorf("sched: %d of %d ids are accounted for", len(ids), s.cfg.IDs)
+	}
+	return s.checkTree(spans)
+}
+
+func (s *Scheduler) checkTree(spans []*span) error {
+	ends := make(map[*span]*node)
+	cells := 0
+	var walk func(n *node) error
+	walk = func(n *node) error {
+		cells += len(n.run)
+		if n != &s.tree.root && (len(n.run) == 0 || len(n.kids)+len(n.ends) == 0) {
+			return fmt.Errorf("sched: a node of %d cells serves no span", len(n.run))
+		}
+		for _, p := range n.ends {
+			ends[p] = n
+		}
+		for _, k := range n.kids {
+			if k.parent != n {
+				return fmt.Errorf("sched: a node's parent isn't")
+			}
+			if err := walk(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := walk(&s.tree.root); err != nil {
+		return err
+	}
+	if cells != s.tree.cells || cells > s.cfg.Cells {
+		return fmt.Errorf("sched: %d cells in the tree, %d counted, %d there are", cells, s.tree.cells, s.cfg.Cells)
+	}
+	for _, p := range spans {
+		if p.n != len(p.tokens()) || p.n > 0 && ends[p] != p.leaf {
+			return fmt.Errorf("sched: id %d has %d tokens and a path of %d", p.id, p.n, len(p.tokens()))
+		}
+		delete(ends, p)
+	}
+	if len(ends) > 0 {
+		return fmt.Errorf("sched: %d spans in the tree belong to nobody", len(ends))
+	}
+	return nil
+}
+
+// tokens collects the path from the root.
+func (p *span) tokens() []Token {
+	var runs [][]Token
+	for n := p.leaf; n != nil; n = n.parent {
+		runs = append(runs, n.run)
+	}
+	slices.Reverse(runs)
+	return slices.Concat(runs...)
+}

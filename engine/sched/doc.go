@@ -1,0 +1,25 @@
+// Package sched decides what each step of a model context computes. It is pure: no
+// C, no goroutines, no clock (durations are passed in), no logging, so that scripts
+// and random runs can test every decision.
+//
+// A [Scheduler] tracks sequences from [Scheduler.Add] to [Scheduler.Finish] against
+// two budgets: the cells of a unified KV cache, and sequence ids. Each step goes
+//
+//	ops, batch := s.Plan()          // apply ops, then decode batch
+//	s.Commit(batch, took)           // or s.Fail(batch) when nothing was computed
+//	s.Append(seq, token)            // or s.Finish(seq), for each row with an output
+//
+// A batch has one row for each sequence that is generating, then chunks of prompts
+// in order of arrival, as large as [Config.MaxGap] lets them be beside generating
+// sequences.
+//
+// Finished sequences stay in the cache as prefixes until their cells or ids are
+// needed, least recently used first and from their ends. A prompt shares the cells
+// of the longest prefix that any other sequence, running or finished, has computed;
+// one whose prefix is being computed right now waits for it. When no cell is free,
+// the youngest sequence is preempted: its tokens wait as a prompt again.
+//
+// Caveats: sharing cells is right for plain attention only (Config.Plain). A
+// Scheduler belongs to one goroutine. Every sequence's limit must be at most the
+// number of cells; then the oldest one can always go on, so nothing starves.
+package sched

@@ -1,0 +1,231 @@
+package sched
+
+import (
+	"slices"
+	"time"
+)
+
+// Plan admits waiting sequences and fills a batch. The ops come before the batch;
+// an empty batch means that there is nothing to compute. Both are valid until the
+// next Plan, and no other method but Commit or Fail may come before these.
+func (s *Scheduler) Plan() ([]Op, *Batch) {
+	s.admit()
+	b := &s.batch
+	b.Rows, b.Chunks, b.decode = b.Rows[:0], b.Chunks[:0], 0
+	s.planDecode(b)
+	s.planPrompts(b)
+	return s.Ops(), b
+}
+
+// Commit says that b was computed in took.
+func (s *Scheduler) Commit(b *Batch, took time.Duration) {
+	for _, c := range b.Chunks {
+		p := c.Seq.span
+		s.tree.extend(p, c.Seq.tokens[p.n:p.n+c.N])
+		s.touch(p)
+	}
+	s.pace.observe(took, b.decode, len(b.Rows)-b.decode)
+	s.shrink = 0
+}
+
+// Fail says that b was not computed, or only in part: what the cache may hold of it
+// is removed with the next ops.
+func (s *Scheduler) Fail(b *Batch) {
+	for _, c := range b.Chunks {
+		p := c.Seq.span
+		if s.cfg.Plain {
+			s.ops = append(s.ops, Op{Dst: p.id, N: p.n})
+			continue
+		}
+		s.cut(p, 0)
+		s.ops = append(s.ops, Op{Dst: p.id})
+	}
+}
+
+// NoSlot follows Fail where the cache had no room for b, against the accounts here:
+// cached prefixes go, and the next batch is half as large. It returns false when b
+// was a single row, so that nothing smaller can be tried.
+func (s *Scheduler) NoSlot(b *Batch) bool {
+	s.Clear()
+	s.shrink = max(1, len(b.Rows)/2)
+	return len(b.Rows) > 1
+}
+
+// admit lets waiting sequences run, in order, while there is room. One that waits
+// for another's prefix lets those behind it pass.
+func (s *Scheduler) admit() {
+	for i := 0; i < len(s.waiting); {
+		q := s.waiting[i]
+		switch {
+		case q.parked || s.held(q):
+			i++
+		case len(s.running) >= s.cfg.Running:
+			if !s.preemptParked() {
+				return
+			}
+			i++ // it waits in front now
+		case !s.start(q):
+			return
+		default:
+			s.waiting = slices.Delete(s.waiting, i, i+1)
+			s.running = append(s.running, q)
+		}
+	}
+}
+
+// held reports whether q should wait for a prefix that another sequence is
+// computing.
+func (s *Scheduler) held(q *Seq) bool {
+	if !s.cfg.Plain {
+		return false
+	}
+	if h := q.hold; h != nil && h.span != nil && !h.parked && h.span.n < q.holdAt {
+		return true
+	}
+	q.hold = nil
+	_, have := s.tree.match(q.tokens[:len(q.tokens)-1])
+	for _, r := range s.running {
+		if r.parked || r.pending() < 2 {
+			continue
+		}
+		n := min(common(r.tokens, q.tokens), len(q.tokens)-1)
+		if n-have >= minShare && n > r.span.n {
+			q.hold, q.holdAt, have = r, n, n
+		}
+	}
+	return q.hold != nil
+}
+
+// start gives q an id and the longest prefix there is, if the cells suffice for it
+// and all that runs.
+func (s *Scheduler) start(q *Seq) bool {
+	var from *span
+	var n int
+	if s.cfg.Plain {
+		from, n = s.tree.match(q.tokens[:len(q.tokens)-1])
+	}
+	if s.demand(from, n)+len(q.tokens)-n+s.slack(q) > s.cfg.Cells {
+		return false
+	}
+	p := s.takeSpan(from, n)
+	switch {
+	case p == nil:
+		return false
+	case p == from:
+		s.cut(p, n)
+	case n > 0:
+		s.tree.share(p, from, n)
+		s.ops = append(s.ops, Op{Copy: true, Src: from.id, Dst: p.id, N: n})
+		s.touch(from)
+	}
+	s.touch(p)
+	p.seq, q.span = q, p
+	if !q.again {
+		q.cached = n
+	}
+	return true
+}
+
+// slack is the room for growth that q needs to start. One that was preempted needs
+// more, or it would be preempted again at once.
+func (s *Scheduler) slack(q *Seq) int {
+	if len(s.running) == 0 {
+		return 1
+	}
+	n := 1 + len(s.running)
+	if q.again {
+		n += s.cfg.Cells / 8
+	}
+	return min(n, max(1, q.limit-len(q.tokens))+len(s.running))
+}
+
+// demand is the number of cells that running sequences hold or have yet to compute,
+// with the first n tokens of from.
+func (s *Scheduler) demand(from *span, n int) int {
+	seen := make(map[*node]bool, 2*len(s.running))
+	total := 0
+	walk := func(nd *node) {
+		for ; nd != &s.tree.root && !seen[nd]; nd = nd.parent {
+			seen[nd] = true
+			total += len(nd.run)
+		}
+	}
+	for _, r := range s.running {
+		if !r.parked {
+			walk(r.span.leaf)
+			total += r.pending()
+		}
+	}
+	if n > 0 {
+		walk(s.tree.at(from, n))
+	}
+	return total
+}
+
+// planDecode adds a row for each sequence that has one token to compute. Where the
+// cells don't suffice, the youngest give theirs up.
+func (s *Scheduler) planDecode(b *Batch) {
+	limit := s.rows()
+	for {
+		need := 0
+		for _, q := range s.running {
+			if !q.parked && q.pending() == 1 {
+				need++
+			}
+		}
+		if s.reclaim(min(need, limit)) || !s.preemptYoungest() {
+			break
+		}
+	}
+	for _, q := range s.running {
+		if len(b.Rows) < limit && !q.parked && q.pending() == 1 {
+			b.add(q, 1)
+			b.decode++
+		}
+	}
+}
+
+// planPrompts fills the batch with prompt chunks in order of arrival.
+func (s *Scheduler) planPrompts(b *Batch) {
+	room := s.rows() - len(b.Rows)
+	if b.decode > 0 {
+		room = min(room, s.pace.chunk(s.cfg.MaxGap))
+	}
+	for i := 0; i < len(s.running) && room > 0; i++ {
+		q := s.running[i]
+		if q.parked || q.pending() < 2 {
+			continue
+		}
+		n := min(room, q.pending())
+		s.reclaim(len(b.Rows) + n)
+		for len(b.Rows) == 0 && s.unused() == 0 && s.preemptYoungest() {
+			s.reclaim(n)
+		}
+		n = min(n, s.unused()-len(b.Rows))
+		if n <= 0 {
+			return
+		}
+		b.add(q, n)
+		room -= n
+	}
+}
+
+func (s *Scheduler) rows() int {
+	if s.shrink > 0 {
+		return min(s.shrink, s.cfg.Batch)
+	}
+	return s.cfg.Batch
+}
+
+func (s *Scheduler) unused() int { return s.cfg.Cells - s.tree.cells }
+
+// add puts the next n pending tokens of q into the batch.
+func (b *Batch) add(q *Seq, n int) {
+	at, first := q.span.n, len(b.Rows)
+	for i, t := range q.tokens[at : at+n] {
+		b.Rows = append(b.Rows, Row{Token: t, Pos: int32(at + i), ID: q.span.id})
+	}
+	last := at+n == len(q.tokens)
+	b.Rows[len(b.Rows)-1].Output = last
+	b.Chunks = append(b.Chunks, Chunk{Seq: q, First: first, N: n, Output: last})
+}

@@ -1,0 +1,186 @@
+package sched_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/puna-ai/puna/engine/internal/kvsim"
+	"github.com/puna-ai/puna/engine/sched"
+)
+
+// world runs random requests against a scheduler and a simulated cache, and checks
+// every invariant after every step.
+type world struct {
+	t    require.TestingT
+	rng  *rand.Rand
+	cfg  sched.Config
+	s    *sched.Scheduler
+	kv   *kvsim.KV
+	live map[*sched.Seq]int // tokens to generate yet
+	park map[*sched.Seq]bool
+	done int
+}
+
+func newWorld(t require.TestingT, seed uint64) *world {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	cfg := sched.Config{
+		Cells: 20 + rng.IntN(400), IDs: 1 + rng.IntN(12), Batch: 1 + rng.IntN(64),
+		Plain: rng.IntN(4) > 0, MaxGap: time.Duration(1+rng.IntN(500)) * time.Millisecond,
+	}
+	cfg.Running = rng.IntN(cfg.IDs + 1)
+	return &world{t: t, rng: rng, cfg: cfg, s: sched.New(cfg), kv: kvsim.New(cfg.Cells),
+		live: map[*sched.Seq]int{}, park: map[*sched.Seq]bool{}}
+}
+
+// prompt is random, with prefixes that many prompts share.
+func (w *world) prompt() []sched.Token {
+	n := 1 + w.rng.IntN(w.cfg.Cells-1)
+	if w.rng.IntN(3) > 0 {
+		n = 1 + w.rng.IntN(min(n, 50))
+	}
+	p := make([]sched.Token, n)
+	family, fork := sched.Token(w.rng.IntN(3)*1000), w.rng.IntN(n+1)
+	for i := range p {
+		p[i] = family + sched.Token(i)
+		if i >= fork {
+			p[i] = sched.Token(w.rng.IntN(3))
+		}
+	}
+	return p
+}
+
+func (w *world) add() {
+	p := w.prompt()
+	limit := len(p) + 1 + w.rng.IntN(w.cfg.Cells-len(p))
+	q := w.s.Add(p, limit)
+	q.Shift, q.Keep = w.rng.IntN(3) == 0, w.rng.IntN(len(p)+1)
+	w.live[q] = w.rng.IntN(60)
+}
+
+func (w *world) any() *sched.Seq {
+	for q := range w.live {
+		return q
+	}
+	return nil
+}
+
+func (w *world) end(q *sched.Seq, drop bool) {
+	if drop {
+		w.s.Drop(q)
+	} else {
+		w.s.Finish(q)
+	}
+	delete(w.live, q)
+	delete(w.park, q)
+	w.done++
+}
+
+func (w *world) event() {
+	q := w.any()
+	switch w.rng.IntN(30) {
+	case 0, 1, 2, 3:
+		w.add()
+	case 4:
+		if q != nil {
+			w.end(q, w.rng.IntN(2) == 0)
+		}
+	case 5, 6:
+		if q != nil {
+			w.park[q] = !w.park[q]
+			w.s.Park(q, w.park[q])
+		}
+	case 7:
+		if w.rng.IntN(20) == 0 {
+			w.s.Clear()
+		}
+	}
+}
+
+// step returns how many rows it computed.
+func (w *world) step(faults bool) int {
+	ops, b := w.s.Plan()
+	require.NoError(w.t, w.kv.Apply(ops))
+	require.LessOrEqual(w.t, len(b.Rows), w.cfg.Batch)
+	if faults && len(b.Rows) > 0 && w.rng.IntN(20) == 0 {
+		if w.rng.IntN(2) == 0 { // a part of the batch may have been computed
+			require.NoError(w.t, w.kv.Decode(b.Rows[:w.rng.IntN(len(b.Rows))]))
+		}
+		w.s.Fail(b)
+		if w.rng.IntN(2) == 0 {
+			w.s.NoSlot(b)
+		}
+		w.check()
+		return 0
+	}
+	require.NoError(w.t, w.kv.Decode(b.Rows))
+	w.s.Commit(b, time.Duration(w.rng.IntN(1000))*time.Millisecond)
+	for _, c := range b.Chunks {
+		require.False(w.t, w.park[c.Seq], "a parked sequence is in the batch")
+		if !c.Output {
+			continue
+		}
+		require.Equal(w.t, c.Seq.Len(), c.Seq.Computed())
+		w.live[c.Seq]--
+		if w.live[c.Seq] < 0 || w.s.Append(c.Seq, sched.Token(w.rng.IntN(3))) {
+			w.end(c.Seq, false)
+		}
+	}
+	n := len(b.Rows)
+	w.check()
+	return n
+}
+
+func (w *world) check() {
+	require.NoError(w.t, w.s.Check())
+	require.NoError(w.t, w.kv.Apply(w.s.Ops()))
+	require.Equal(w.t, w.kv.Used(), w.s.Usage().Cells)
+}
+
+// finish ends all that runs, without new arrivals, and finds that nothing is left.
+func (w *world) finish() {
+	for q := range w.live {
+		w.park[q] = false
+		w.s.Park(q, false)
+	}
+	for idle := 0; !w.s.Idle(); {
+		if w.step(false) > 0 {
+			idle = 0
+		} else if idle++; idle > 2 {
+			require.Fail(w.t, "nothing goes on", "%+v %+v", w.cfg, w.s.Usage())
+		}
+	}
+	w.s.Clear()
+	require.NoError(w.t, w.kv.Apply(w.s.Ops()))
+	require.Zero(w.t, w.kv.Used())
+	require.Zero(w.t, w.s.Usage().Cells)
+	require.NoError(w.t, w.s.Check())
+}
+
+func TestRandomRuns(t *testing.T) {
+	done := 0
+	for seed := range uint64(300) {
+		w := newWorld(t, seed)
+		for range 200 {
+			w.event()
+			w.step(true)
+		}
+		w.finish()
+		done += w.done
+	}
+	require.Greater(t, done, 5000)
+}
+
+func FuzzSchedule(f *testing.F) {
+	f.Add(uint64(1), 50)
+	f.Fuzz(func(t *testing.T, seed uint64, steps int) {
+		w := newWorld(t, seed)
+		for range steps % 500 {
+			w.event()
+			w.step(true)
+		}
+		w.finish()
+	})
+}

@@ -1,0 +1,392 @@
+package sched_test
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/puna-ai/puna/engine/internal/kvsim"
+	"github.com/puna-ai/puna/engine/sched"
+)
+
+// script runs lines against a scheduler and a simulated cache:
+//
+//	add NAME PROMPT [limit=N] [shift] [keep=N]
+//	                          PROMPT: runs of tokens, "A40" is 40 tokens that only A
+//	                          has, "A40+B2" goes on with two of B's
+//	step [MS] -> BATCH        plan, decode in MS milliseconds (10), append a token to
+//	                          each sequence with an output; "cp a>b N" and "rm a N" are
+//	                          the ops, then "a 0:40*" rows 0 to 39 of a with an output
+//	fail -> BATCH             the same, but the decode fails
+//	noslot -> BATCH           the same for want of room
+//	end NAME | drop NAME | park NAME | unpark NAME | clear
+//	use -> TEXT               the budgets
+type script struct {
+	t     *testing.T
+	s     *sched.Scheduler
+	kv    *kvsim.KV
+	cfg   sched.Config
+	seqs  map[string]*sched.Seq
+	names map[*sched.Seq]string
+	ids   map[sched.ID]string
+	next  sched.Token
+}
+
+func run(t *testing.T, cfg sched.Config, text string) {
+	t.Helper()
+	sc := &script{t: t, s: sched.New(cfg), kv: kvsim.New(cfg.Cells), cfg: cfg, seqs: map[string]*sched.Seq{},
+		names: map[*sched.Seq]string{}, ids: map[sched.ID]string{}, next: 1 << 20}
+	for n, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		line, want, _ := strings.Cut(strings.TrimSpace(line), "->")
+		got := sc.line(strings.Fields(line))
+		assert.Equal(t, strings.TrimSpace(want), got, "line %d: %s", n+1, line)
+		require.NoError(t, sc.s.Check(), "line %d: %s", n+1, line)
+	}
+}
+
+func (sc *script) line(f []string) string {
+	switch q := sc.seqs[strings.Join(f[1:min(2, len(f))], "")]; f[0] {
+	case "add":
+		sc.add(f[1], f[2], f[3:])
+	case "step", "fail", "noslot":
+		ms := 10
+		if len(f) > 1 {
+			ms, _ = strconv.Atoi(f[1])
+		}
+		return sc.step(f[0], time.Duration(ms)*time.Millisecond)
+	case "end":
+		sc.s.Finish(q)
+	case "drop":
+		sc.s.Drop(q)
+	case "park", "unpark":
+		sc.s.Park(q, f[0] == "park")
+	case "clear":
+		sc.s.Clear()
+	case "use":
+		require.NoError(sc.t, sc.kv.Apply(sc.s.Ops()))
+		u := sc.s.Usage()
+		assert.Equal(sc.t, sc.kv.Used(), u.Cells, "cells")
+		return fmt.Sprintf("cells %d, running %d, waiting %d, prefixes %d", u.Cells, u.Running, u.Waiting, u.Prefixes)
+	default:
+		sc.t.Fatalf("script: %q", f)
+	}
+	return ""
+}
+
+func (sc *script) add(name, prompt string, opts []string) {
+	var tokens []sched.Token
+	for _, part := range strings.Split(prompt, "+") {
+		n, err := strconv.Atoi(part[1:])
+		require.NoError(sc.t, err)
+		for i := range n {
+			tokens = append(tokens, sched.Token(int(part[0])*1000+i))
+		}
+	}
+	limit, keep, shift := sc.cfg.Cells, 0, false
+	for _, o := range opts {
+		key, val, _ := strings.Cut(o, "=")
+		n, _ := strconv.Atoi(val)
+		switch key {
+		case "limit":
+			limit = n
+		case "keep":
+			keep = n
+		case "shift":
+			shift = true
+		}
+	}
+	q := sc.s.Add(tokens, limit)
+	q.Keep, q.Shift = keep, shift
+	sc.seqs[name], sc.names[q] = q, name
+}
+
+func (sc *script) step(how string, took time.Duration) string {
+	ops, b := sc.s.Plan()
+	require.NoError(sc.t, sc.kv.Apply(ops))
+	var out []string
+	after := map[sched.ID]string{}
+	for _, c := range b.Chunks {
+		after[b.Rows[c.First].ID] = sc.names[c.Seq]
+	}
+	for _, op := range ops {
+		if op.Copy {
+			out = append(out, fmt.Sprintf("cp %s>%s %d", sc.ids[op.Src], after[op.Dst], op.N))
+		} else {
+			out = append(out, fmt.Sprintf("rm %s %d", sc.ids[op.Dst], op.N))
+		}
+	}
+	maps.Copy(sc.ids, after)
+	for _, c := range b.Chunks {
+		first := b.Rows[c.First].Pos
+		star := map[bool]string{true: "*"}[c.Output]
+		out = append(out, fmt.Sprintf("%s %d:%d%s", sc.names[c.Seq], first, int(first)+c.N, star))
+	}
+	switch how {
+	case "fail", "noslot":
+		sc.s.Fail(b)
+		if how == "noslot" {
+			out = append(out, fmt.Sprint(sc.s.NoSlot(b)))
+		}
+		return strings.Join(out, ", ")
+	}
+	require.NoError(sc.t, sc.kv.Decode(b.Rows))
+	sc.s.Commit(b, took)
+	for _, c := range b.Chunks {
+		if c.Output {
+			sc.next++
+			if sc.s.Append(c.Seq, sc.next) {
+				sc.s.Finish(c.Seq)
+				out = append(out, sc.names[c.Seq]+" full")
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+var small = sched.Config{Cells: 100, IDs: 4, Batch: 16, Plain: true, MaxGap: 100 * time.Millisecond}
+
+func TestDecodeRowsGoFirstThenPromptsInOrder(t *testing.T) {
+	run(t, small, `
+		add a A4
+		step      -> a 0:4*
+		add b B10
+		add c C40
+		step      -> a 4:5*, b 0:10*, c 0:5
+		step      -> a 5:6*, b 10:11*, c 5:19
+		step      -> a 6:7*, b 11:12*, c 19:33
+		step      -> a 7:8*, b 12:13*, c 33:40*
+		step      -> a 8:9*, b 13:14*, c 40:41*
+		use       -> cells 64, running 3, waiting 0, prefixes 0
+	`)
+}
+
+func TestChunksKeepTheGap(t *testing.T) {
+	cfg := sched.Config{Cells: 4096, IDs: 4, Batch: 512, Plain: true, MaxGap: 250 * time.Millisecond}
+	run(t, cfg, `
+		add a A10
+		step 20    -> a 0:10*
+		step 20    -> a 10:11*
+		add b B2000
+		step 180   -> a 11:12*, b 0:90
+		step 200   -> a 12:13*, b 90:185
+		step 200   -> a 13:14*, b 185:280
+		end a
+		step       -> b 280:792
+		step       -> b 792:1304
+	`)
+}
+
+func TestChunksGoOnWhenTheGapCannotBeKept(t *testing.T) {
+	cfg := sched.Config{Cells: 4096, IDs: 4, Batch: 512, Plain: true, MaxGap: 250 * time.Millisecond}
+	run(t, cfg, `
+		add a A10
+		step 900   -> a 0:10*
+		step 900   -> a 10:11*
+		add b B2000
+		step 900   -> a 11:12*, b 0:8
+	`)
+}
+
+func TestAFinishedPrefixIsShared(t *testing.T) {
+	run(t, small, `
+		add a A12
+		step       -> a 0:12*
+		step       -> a 12:13*
+		end a
+		use        -> cells 13, running 0, waiting 0, prefixes 1
+		add b A12+B3
+		step       -> cp a>b 12, b 12:15*
+		use        -> cells 16, running 1, waiting 0, prefixes 1
+		add c A12
+		step       -> cp a>c 11, b 15:16*, c 11:12*
+		end b
+		end c
+		use        -> cells 18, running 0, waiting 0, prefixes 3
+	`)
+}
+
+func TestALongerPrefixReplacesTheShorter(t *testing.T) {
+	run(t, small, `
+		add a A12
+		step       -> a 0:12*
+		end a
+		add b A12+B3
+		step       -> b 12:15*
+		end b
+		use        -> cells 15, running 0, waiting 0, prefixes 1
+	`)
+}
+
+func TestRunningSequencesShareTheirPrefix(t *testing.T) {
+	run(t, small, `
+		add a A12
+		step       -> a 0:12*
+		add b A12+B2
+		step       -> cp a>b 12, a 12:13*, b 12:14*
+		end a
+		step       -> b 14:15*
+		use        -> cells 16, running 1, waiting 0, prefixes 1
+		drop b
+		use        -> cells 13, running 0, waiting 0, prefixes 1
+	`)
+}
+
+func TestAPrefixThatArrivesTwiceIsComputedOnce(t *testing.T) {
+	cfg := small
+	cfg.Cells = 400
+	run(t, cfg, `
+		add a A40+B4
+		add b A40+C4
+		add c C8
+		step       -> a 0:16
+		step       -> a 16:32
+		step       -> a 32:44*, c 0:4
+		step       -> cp a>b 40, a 44:45*, c 4:8*, b 40:44*
+		use        -> cells 57, running 3, waiting 0, prefixes 0
+	`)
+}
+
+func TestAWaiterGoesOnWhenTheFirstIsGone(t *testing.T) {
+	run(t, small, `
+		add a A40
+		add b A40+C4
+		step       -> a 0:16
+		drop a
+		step       -> rm a 0, b 0:16
+	`)
+}
+
+func TestLeastRecentlyUsedPrefixesGoFromTheirEnds(t *testing.T) {
+	cfg := small
+	cfg.Batch = 64
+	run(t, cfg, `
+		add a A40
+		step       -> a 0:40*
+		end a
+		add b B40
+		step       -> b 0:40*
+		end b
+		add c C24
+		step       -> rm a 36, c 0:24*
+		use        -> cells 100, running 1, waiting 0, prefixes 2
+		step       -> rm a 35, c 24:25*
+		end c
+		add d A36
+		step       -> rm b 39, d 35:36*
+	`)
+}
+
+func TestIdsAreASecondBudget(t *testing.T) {
+	cfg := small
+	cfg.IDs = 2
+	run(t, cfg, `
+		add a A4
+		step       -> a 0:4*
+		end a
+		add b B4
+		step       -> b 0:4*
+		end b
+		use        -> cells 8, running 0, waiting 0, prefixes 2
+		add c C4
+		step       -> rm a 0, c 0:4*
+		add d B4+D2
+		step       -> c 4:5*, d 4:6*
+		add e E4
+		step       -> c 5:6*, d 6:7*
+		end c
+		step       -> rm c 0, d 7:8*, e 0:4*
+	`)
+}
+
+func TestTheYoungestIsPreempted(t *testing.T) {
+	cfg := sched.Config{Cells: 20, IDs: 4, Batch: 16, Plain: true}
+	run(t, cfg, `
+		add a A8
+		add b B8
+		step       -> a 0:8*, b 0:8*
+		step       -> a 8:9*, b 8:9*
+		step       -> a 9:10*, b 9:10*
+		step       -> rm b 0, a 10:11*
+		use        -> cells 11, running 1, waiting 1, prefixes 0
+		end a
+		step       -> rm a 0, b 0:11*
+	`)
+}
+
+func TestAParkedSequenceYieldsItsCells(t *testing.T) {
+	cfg := sched.Config{Cells: 100, IDs: 2, Running: 1, Batch: 64, Plain: true}
+	run(t, cfg, `
+		add a A50
+		step       -> a 0:50*
+		park a
+		step       ->
+		add b B60
+		step       -> rm a 40, b 0:60*
+		unpark a
+		step       -> rm a 39, b 60:61*
+		end b
+		step       -> rm b 49, a 39:51*
+	`)
+}
+
+func TestAFailedStepLeavesNothing(t *testing.T) {
+	run(t, small, `
+		add a A12
+		fail       -> a 0:12*
+		step       -> rm a 0, a 0:12*
+		fail       -> a 12:13*
+		step       -> rm a 12, a 12:13*
+	`)
+}
+
+func TestNoSlotEvictsAndTriesLess(t *testing.T) {
+	run(t, small, `
+		add z Z20
+		step       -> z 0:16
+		step       -> z 16:20*
+		end z
+		add a A12
+		noslot     -> a 0:12*, true
+		noslot     -> rm a 0, rm z 0, a 0:6, true
+		step       -> rm a 0, a 0:3
+		step       -> a 3:12*
+		noslot     -> a 12:13*, false
+	`)
+}
+
+func TestAFullSequenceEndsOrShifts(t *testing.T) {
+	cfg := sched.Config{Cells: 16, IDs: 2, Batch: 16, Plain: true}
+	run(t, cfg, `
+		add a A6 limit=8
+		step       -> a 0:6*
+		step       -> a 6:7*, a full
+		clear
+		add b B6 limit=8 shift keep=2
+		step       -> rm a 0, b 0:6*
+		step       -> b 6:7*
+		step       -> rm b 2, b 2:5*
+		step       -> b 5:6*
+	`)
+}
+
+func TestOtherArchitecturesShareNothing(t *testing.T) {
+	cfg := small
+	cfg.Plain = false
+	run(t, cfg, `
+		add a A12
+		step       -> a 0:12*
+		end a
+		use        -> cells 0, running 0, waiting 0, prefixes 0
+		add b A12
+		add c A12
+		step       -> b 0:12*, c 0:4
+		fail       -> b 12:13*, c 4:12*
+		step       -> rm b 0, rm b 0, rm c 0, rm c 0, b 0:13*, c 0:3
+	`)
+}
