@@ -53,7 +53,7 @@ func TestQuantize(t *testing.T) {
 			assert.Equal(t, fmt.Sprintf("Type(%d)", int(typ)), typ.String())
 			continue
 		}
-		if typ == IQ1S || typ == IQ2S || typ == IQ2XS {
+		if typ == IQ1S || typ == IQ1M || typ == IQ2S || typ == IQ2XS {
 			continue // seconds to set up, and no other code of ours
 		}
 		dst, err := Quantize(typ, src, 256)
