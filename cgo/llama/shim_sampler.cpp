@@ -1,0 +1,132 @@
+#include "shim.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "guard.h"
+
+struct llama_sampler *puna_sampler_init_grammar(const struct llama_vocab *vocab, const char *grammar, const char *root, bool lazy, const char **patterns, size_t n_patterns, const llama_token *tokens, size_t n_tokens, char **err) {
+    return guard<llama_sampler *>(err, nullptr, nullptr, [&] {
+        return lazy ? llama_sampler_init_grammar_lazy_patterns(vocab, grammar, root, patterns, n_patterns, tokens, n_tokens)
+                    : llama_sampler_init_grammar(vocab, grammar, root);
+    });
+}
+
+struct llama_sampler *puna_sampler_init_penalties(int32_t last_n, float repeat, float freq, float present, char **err) {
+    return guard<llama_sampler *>(err, nullptr, [&] { return llama_sampler_init_penalties(last_n, repeat, freq, present); });
+}
+
+struct llama_sampler *puna_sampler_init_dry(const struct llama_vocab *vocab, int32_t n_ctx_train, float multiplier, float base, int32_t allowed_length, int32_t last_n, const char **breakers, size_t n_breakers, char **err) {
+    return guard<llama_sampler *>(err, nullptr, [&] {
+        return llama_sampler_init_dry(vocab, n_ctx_train, multiplier, base, allowed_length, last_n, breakers, n_breakers);
+    });
+}
+
+struct llama_sampler *puna_sampler_clone(const struct llama_sampler *smpl, char **err) {
+    return guard<llama_sampler *>(err, nullptr, [&] { return llama_sampler_clone(smpl); });
+}
+
+bool puna_sampler_reset(struct llama_sampler *smpl, char **err) {
+    return guard<bool>(err, false, [&] { llama_sampler_reset(smpl); return true; });
+}
+
+// check_grammar throws when a grammar in smpl forbids token: accepting it would
+// abort the process (end of generation) or leave the grammar without a state.
+static void check_grammar(struct llama_sampler *smpl, llama_token token) {
+    const char *name = llama_sampler_name(smpl);
+    if (strcmp(name, "chain") == 0) {
+        for (int i = 0; i < llama_sampler_chain_n(smpl); i++) {
+            check_grammar(llama_sampler_chain_get(smpl, i), token);
+        }
+    } else if (strcmp(name, "grammar") == 0) {
+        llama_token_data       one = {token, 0.0f, 0.0f};
+        llama_token_data_array cur = {&one, 1, -1, false};
+        llama_sampler_apply(smpl, &cur);
+        if (std::isinf(one.logit)) {
+            throw std::runtime_error("the grammar forbids the token");
+        }
+    }
+}
+
+bool puna_sampler_accept(struct llama_sampler *smpl, llama_token token, char **err) {
+    return guard<bool>(err, false, [&] {
+        check_grammar(smpl, token);
+        llama_sampler_accept(smpl, token);
+        return true;
+    });
+}
+
+bool puna_sampler_apply(struct llama_sampler *smpl, llama_token_data_array *cur_p, char **err) {
+    return guard<bool>(err, false, [&] { llama_sampler_apply(smpl, cur_p); return true; });
+}
+
+llama_token puna_sampler_sample(struct llama_sampler *smpl, llama_token_data_array *cur_p, const float *logits, int32_t n, bool accept, char **err) {
+    return guard<llama_token>(err, LLAMA_TOKEN_NULL, [&] {
+        puna_candidates_fill(cur_p, logits, n);
+        llama_sampler_apply(smpl, cur_p);
+        if (cur_p->selected < 0 || cur_p->selected >= (int64_t) cur_p->size) {
+            throw std::runtime_error("no token was selected: the chain must end with greedy, dist or mirostat");
+        }
+        llama_token token = cur_p->data[cur_p->selected].id;
+        if (accept) {
+            check_grammar(smpl, token);
+            llama_sampler_accept(smpl, token);
+        }
+        return token;
+    });
+}
+
+void puna_candidates_fill(llama_token_data_array *cur_p, const float *logits, int32_t n) {
+    llama_token_data *data = cur_p->data;
+    for (int32_t i = 0; i < n; i++) {
+        data[i] = {i, logits[i], 0.0f};
+    }
+    cur_p->size     = n;
+    cur_p->selected = -1;
+    cur_p->sorted   = false;
+}
+
+// before orders by logit descending, then by id, so that ties are decided the same
+// way each time.
+static bool before(const llama_token_data &a, const llama_token_data &b) {
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
+
+void puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, int32_t n, int32_t k) {
+    llama_token_data *data = cur_p->data;
+    int32_t           size = 0; // of the heap; its front is the worst kept
+    for (int32_t i = 0; i < n; i++) {
+        if (size == k && !(logits[i] > data[0].logit)) {
+            continue;
+        }
+        if (size == k) {
+            std::pop_heap(data, data + size--, before);
+        }
+        data[size++] = {i, logits[i], 0.0f};
+        std::push_heap(data, data + size, before);
+    }
+    std::sort_heap(data, data + size, before);
+    cur_p->size     = size;
+    cur_p->selected = -1;
+    cur_p->sorted   = true;
+}
+
+llama_token puna_argmax(const float *logits, int32_t n) {
+    // Per lane maxima first: the loop over lanes becomes vector instructions.
+    constexpr int32_t lanes = 16;
+    float             best[lanes];
+    std::fill(best, best + lanes, -INFINITY);
+    int32_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+        for (int32_t j = 0; j < lanes; j++) {
+            best[j] = logits[i + j] > best[j] ? logits[i + j] : best[j];
+        }
+    }
+    float top = *std::max_element(best, best + lanes);
+    for (; i < n; i++) {
+        top = logits[i] > top ? logits[i] : top;
+    }
+    const float *at = std::find(logits, logits + n, top);
+    return at == logits + n ? LLAMA_TOKEN_NULL : (llama_token) (at - logits);
+}
