@@ -1,7 +1,7 @@
 // Command thirdparty builds what the Makefile needs of llama.cpp, by package
 // cgo/kernels/build and without cgo:
 //
-//	thirdparty kernels [-o FILE.tar.zst] [VARIANT ...]
+//	thirdparty kernels [-o FILE.tar.zst] [-cuda-arch LIST] [VARIANT ...]
 //	thirdparty libllama
 //
 // It prints the folder of the product, and writes an archive of the kernels
@@ -55,6 +55,7 @@ func run(ctx context.Context, args []string) error {
 func kernels(ctx context.Context, options build.Options, args []string) error {
 	flags := flag.NewFlagSet("kernels", flag.ContinueOnError)
 	archive := flags.String("o", "", "also write the folder as a tar.zst to this `file`")
+	flags.StringVar(&options.CUDAArch, "cuda-arch", "", "card architectures for the variant cuda, as CMake's `list`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

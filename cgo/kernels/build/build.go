@@ -26,6 +26,7 @@ type Options struct {
 	OllamaDir string   // folder of the pinned module; zero asks the go command
 	CC, CXX   string   // compilers; zero is gcc and g++, else clang, else cc
 	NVCC      string   // the CUDA compiler; zero is nvcc, else /usr/local/cuda/bin/nvcc
+	CUDAArch  string   // CMAKE_CUDA_ARCHITECTURES; zero is native: the cards of this machine
 
 	Log      *slog.Logger          // zero is slog.Default
 	Progress func(done, total int) // compile steps; called from another goroutine, one call at a time
@@ -95,6 +96,9 @@ func begin(ctx context.Context, o *Options, product string, flags []string, cuda
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.CUDAArch == "" {
+		o.CUDAArch = "native"
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.NumCPU()

@@ -44,7 +44,8 @@ func (j *job) compile(ctx context.Context, m *Manifest, variants []string) error
 	for _, v := range variants {
 		targets = append(targets, strings.TrimSuffix(strings.TrimPrefix(moduleFile(v), "lib"), ".so"))
 		if v == CUDA {
-			local = []string{"-DPUNA_CUDA=ON", "-DCMAKE_CUDA_COMPILER=" + j.tools.nvcc}
+			local = []string{"-DPUNA_CUDA=ON", "-DCMAKE_CUDA_COMPILER=" + j.tools.nvcc,
+				"-DCMAKE_CUDA_ARCHITECTURES=" + j.o.CUDAArch}
 		}
 	}
 	if err := j.configure(ctx, j.source, local...); err != nil {

@@ -13,7 +13,7 @@ type toolchain struct {
 	generator      string // a CMake generator
 	compiler       string // first line of cxx --version, and its target
 	nvcc           string // path, empty unless CUDA is asked for
-	cuda           string // nvcc's version line
+	cuda           string // nvcc's version line and the card architectures
 }
 
 // findTools looks for the programs that a build needs in PATH. The error for
@@ -46,6 +46,7 @@ func findTools(ctx context.Context, o *Options, cuda bool) (*toolchain, error) {
 		if t.cuda, err = nvccID(ctx, t.nvcc); err != nil {
 			return nil, err
 		}
+		t.cuda += " for " + o.CUDAArch
 	}
 	return t, nil
 }

@@ -1,0 +1,106 @@
+# Two commands do everything: `make run` and `make test`. `make help` lists the rest.
+#
+# What is built of llama.cpp is kept by content in the user's cache folder
+# (~/.cache/puna, or below XDG_CACHE_HOME), and Go keeps what it compiles in its
+# own cache: a second run finds both.
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+GO ?= go
+MODEL ?= guide
+PROMPT ?= What is Puna?
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+BUILD := $(GO) build -buildvcs=false
+TEST := $(GO) test -timeout 20m
+THIRDPARTY := $(GO) run ./tools/thirdparty
+ARCHIVE := cgo/kernels/embedded/kernels.tar.zst
+
+# The packages that call C, and those that drive it from Go.
+NATIVE := ./cgo/... ./engine/...
+
+##@ Use
+.PHONY: run build dist
+run: build ## build, then ask MODEL (guide, the built-in one) PROMPT
+	bin/puna run $(MODEL) "$(PROMPT)"
+
+build: kernels ## bin/puna, with this machine's fast kernels in the user's cache
+	$(BUILD) -o bin/puna ./cmd/puna
+
+dist: tools ## dist/puna: one file with every CPU variant inside; needs libc, libm and the loader alone
+	$(THIRDPARTY) kernels -o $(ARCHIVE) all
+	$(BUILD) -tags puna_embed_kernels -o dist/puna \
+		-ldflags '-s -w -X main.release=$(VERSION) -linkmode external -extldflags "-static-libstdc++ -static-libgcc"' ./cmd/puna
+	@ldd dist/puna
+	@! ldd dist/puna | grep -vE 'linux-vdso|ld-linux|lib(c|m|dl|pthread|rt|resolv)\.so' || \
+		{ echo "dist/puna needs more than libc" >&2; exit 1; }
+	@echo "dist/puna: $$(du -h dist/puna | cut -f1), needs glibc $$($(glibc_floor)) or newer"
+
+# The newest glibc symbol version that the binary and its embedded modules ask for.
+glibc_floor = dir=$$(mktemp -d) && trap "rm -rf $$dir" EXIT && cp "$$($(THIRDPARTY) kernels all)"/*.so* $$dir && \
+	for f in dist/puna $$dir/*; do objdump -T $$f; done | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | cut -d_ -f2
+
+##@ llama.cpp
+.PHONY: kernels kernels-all libllama libllama-dir
+kernels: tools ## the best two CPU variants of this machine, into ~/.cache/puna/kernels/KEY
+	@$(THIRDPARTY) kernels
+
+kernels-all: tools ## every CPU variant of this architecture
+	@$(THIRDPARTY) kernels all
+
+libllama libllama-dir: tools ## a shared libllama for the Go tag llama_system, into ~/.cache/puna/libllama/KEY
+	@$(THIRDPARTY) libllama
+
+##@ Test
+.PHONY: test test-race test-cgocheck test-debug lint bench
+# Race, cgocheck and debug builds link the libllama that CMake built once: with
+# other Go flags cgo would compile llama.cpp's C++ again for each of them.
+system = PKG_CONFIG_PATH=$$($(THIRDPARTY) libllama)/lib/pkgconfig
+
+test: kernels libllama ## all tests, on the default build
+	$(system) $(TEST) ./...
+
+test-race: kernels libllama ## all tests under the race detector
+	$(system) $(TEST) -race -tags llama_system ./...
+
+test-cgocheck: kernels libllama ## the native packages with every pointer that crosses into C checked
+	$(system) GOEXPERIMENT=cgocheck2 $(TEST) -tags llama_system $(NATIVE)
+
+test-debug: kernels libllama ## the native packages with leak checks and a busy garbage collector
+	$(system) GOGC=1 $(TEST) -tags llama_system,puna_debug $(NATIVE)
+
+lint: tools ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w $$unformatted" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: build libllama ## the speed table of the README, by bench/
+	$(system) $(GO) run ./bench
+
+##@ Other
+.PHONY: docker docker-cuda clean tools help
+docker: ## an image of `make dist`
+	docker build -t puna:$(or $(VERSION),dev) .
+
+docker-cuda: ## an image with the CUDA backend
+	docker build -f Dockerfile.cuda -t puna:$(or $(VERSION),dev)-cuda .
+
+clean: ## remove what make put into this folder; the user's cache stays
+	rm -rf bin dist $(ARCHIVE)
+
+# Program and Debian package of each tool; missing ones are installed when
+# root may, else named.
+TOOLS := g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config
+
+tools:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl" >&2; exit 1; }
+	@missing=; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing </dev/null; \
+	else echo "these tools are missing:$$missing; install them with: sudo apt-get install -y$$missing" >&2; exit 1; fi
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z][a-z -]*:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
