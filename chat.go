@@ -43,7 +43,8 @@ type ToolCall struct {
 }
 
 // Think says whether, and how hard, a model may think before it answers.
-// Only models with the capability "thinking" take anything but [ThinkDefault].
+// Only models with the capability "thinking" take what asks for it; the others
+// answer it with [Unsupported], and take [ThinkOff].
 type Think string
 
 // The levels are those of Ollama's API; a model that knows no levels takes each

@@ -1,7 +1,7 @@
 // Package remote is a [puna.Service] on a server that speaks Ollama's API: Puna's
 // own or Ollama's.
 //
-//	svc, err := remote.New(remote.Options{URL: "http://127.0.0.1:11434"})
+//	svc, err := remote.New(remote.Options{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:11434"}})
 //	if err != nil { ... }
 //	if err := svc.Ping(ctx); err != nil { ... } // nobody is there
 //

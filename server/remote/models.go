@@ -79,7 +79,11 @@ func (c *Service) Delete(ctx context.Context, model string) error {
 
 // HasBlob implements [puna.Library].
 func (c *Service) HasBlob(ctx context.Context, digest string) (bool, error) {
-	err := c.call(ctx, http.MethodHead, "/api/blobs/"+digest, nil, nil)
+	path, err := blobPath(digest)
+	if err != nil {
+		return false, err
+	}
+	err = c.call(ctx, http.MethodHead, path, nil, nil)
 	if err != nil && puna.KindOf(err) == puna.NotFound {
 		return false, nil
 	}
@@ -88,5 +92,14 @@ func (c *Service) HasBlob(ctx context.Context, digest string) (bool, error) {
 
 // PutBlob implements [puna.Library]. It doesn't close r.
 func (c *Service) PutBlob(ctx context.Context, digest string, r io.Reader) error {
-	return c.call(ctx, http.MethodPost, "/api/blobs/"+digest, struct{ io.Reader }{r}, nil)
+	path, err := blobPath(digest)
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, http.MethodPost, path, struct{ io.Reader }{r}, nil)
+}
+
+func blobPath(digest string) (string, error) {
+	normal, err := wire.Digest(digest)
+	return "/api/blobs/" + normal, err
 }
