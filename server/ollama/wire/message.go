@@ -103,6 +103,10 @@ func toolCallsToWire(in []puna.ToolCall) []ToolCall {
 	return out
 }
 
+// noParameters is the schema of a tool that takes nothing. Ollama's templates
+// range over the properties, so it has some, if none.
+const noParameters = `{"type":"object","properties":{}}`
+
 func toolsFromWire(in []Tool) ([]puna.Tool, error) {
 	if len(in) == 0 {
 		return nil, nil
@@ -116,7 +120,7 @@ func toolsFromWire(in []Tool) ([]puna.Tool, error) {
 			return nil, puna.Errorf(puna.Invalid, "tools[%d].function.name is required", i)
 		case !ok:
 			return nil, puna.Errorf(puna.Invalid, "tools[%d].function.parameters must be an object (a JSON schema), not %s", i, abbreviate(f.Parameters))
-		case string(params) == "{}":
+		case string(params) == "{}", string(params) == noParameters:
 			params = nil
 		}
 		out[i] = puna.Tool{Name: f.Name, Description: f.Description, Parameters: params}
@@ -129,8 +133,7 @@ func toolsToWire(in []puna.Tool) []Tool {
 	for i, t := range in {
 		params := t.Parameters
 		if params == nil {
-			// Ollama's templates range over the properties.
-			params = json.RawMessage(`{"type":"object","properties":{}}`)
+			params = json.RawMessage(noParameters)
 		}
 		out[i] = Tool{Type: "function", Function: ToolFunction{Name: t.Name, Description: t.Description, Parameters: params}}
 	}
