@@ -95,6 +95,9 @@ func runProof(ctx context.Context, exe string, m opened) (Verdict, error) {
 	if jsonErr := json.Unmarshal(stdout.Bytes(), &v); jsonErr == nil && (v.State == Proven) == (err == nil) && v.State != "" {
 		return v, nil
 	}
+	if err == nil {
+		return Verdict{}, fmt.Errorf("\"%s kernels prove\" says nothing: is it the puna program?", exe)
+	}
 	return Verdict{
 		State: Bad, Reason: death(limited, exit, stderr.String()),
 		At: start.UTC().Truncate(time.Second), Seconds: time.Since(start).Seconds(),
@@ -103,12 +106,9 @@ func runProof(ctx context.Context, exe string, m opened) (Verdict, error) {
 
 // death says how a proof ended that gave no verdict.
 func death(ctx context.Context, exit *exec.ExitError, stderr string) string {
-	how := "gave no verdict"
-	if exit != nil {
-		how = "ended with " + exit.String()
-		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			how = "was killed by " + ws.Signal().String()
-		}
+	how := "ended with " + exit.String()
+	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		how = "was killed by " + ws.Signal().String()
 	}
 	if ctx.Err() != nil {
 		how = fmt.Sprintf("took longer than %s", proofTimeout)
