@@ -14,8 +14,8 @@ COPY . .
 ARG VERSION=docker
 RUN --mount=type=cache,target=/root/.cache make dist VERSION=$VERSION
 
-# libc, libm, CA certificates, nothing else; no older glibc than the build's.
-FROM gcr.io/distroless/base-debian12
+# The same Debian as the build stage, so that the glibc is no older.
+FROM debian:12-slim
 COPY --from=build /src/dist/puna /usr/bin/puna
 ENV PUNA_HOST=0.0.0.0:11434
 EXPOSE 11434
