@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -40,20 +41,18 @@ func ReadJSON(r *http.Request, v any) error {
 		return puna.Errorf(puna.Invalid, "missing request body")
 	}
 	if err := json.Unmarshal(buf.Bytes(), v); err != nil {
-		return puna.Errorf(puna.Invalid, "%s", explain(err, buf.Len()))
+		return puna.Errorf(puna.Invalid, "%s", explain(err))
 	}
 	return nil
 }
 
 // explain words an error of [encoding/json] for someone who doesn't know our types.
-func explain(err error, size int) string {
+func explain(err error) string {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
 	switch {
-	case errors.As(err, &syntax) && syntax.Offset >= int64(size):
-		return "the request body is not JSON: it ends too early (" + syntax.Error() + ")"
 	case errors.As(err, &syntax):
-		return puna.Errorf(puna.Invalid, "the request body is not JSON: %w at byte %d", syntax, syntax.Offset).Error()
+		return fmt.Sprintf("the request body is not JSON: %v at byte %d", syntax, syntax.Offset)
 	case errors.As(err, &typ) && typ.Field == "":
 		return "the request body must be a JSON object, not " + article(typ.Value)
 	case errors.As(err, &typ):
