@@ -141,6 +141,9 @@ type CreateRequest struct {
 	Parameters map[string]any // by option name
 	Messages   []Message
 	Quantize   string // "Q4_K_M"; empty: as it is
+	Renderer   string // what renders chats instead of a template, by Ollama's name; empty: that of From
+	Parser     string // what parses answers, by Ollama's name; empty: that of From
+	Requires   string // the version of Ollama that the model needs, "0.14.0"; recorded, not enforced
 }
 
 // Progress is a step of a long operation.
