@@ -5,6 +5,7 @@ package llama
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -65,13 +66,18 @@ func (c *Candidates) reset(n int) (*candidates, error) {
 	return p, nil
 }
 
+var errNaN = errors.New("llama: the logits hold NaN or infinity: the model computes nonsense")
+
 // Fill makes every token a candidate, in the order of the vocabulary, with its logit.
+// Logits with NaN or infinity are an error: samplers abort on them.
 func (c *Candidates) Fill(logits []float32) error {
 	p, err := c.reset(len(logits))
 	if err != nil {
 		return err
 	}
-	C.puna_candidates_fill(&p.array, (*C.float)(unsafe.SliceData(logits)), C.int32_t(len(logits)))
+	if !C.puna_candidates_fill(&p.array, (*C.float)(unsafe.SliceData(logits)), C.int32_t(len(logits))) {
+		return errNaN
+	}
 	return nil
 }
 
@@ -84,7 +90,9 @@ func (c *Candidates) FillTopK(logits []float32, k int) error {
 		return err
 	}
 	k = min(max(k, 1), len(logits))
-	C.puna_candidates_top_k(&p.array, (*C.float)(unsafe.SliceData(logits)), C.int32_t(len(logits)), C.int32_t(k))
+	if !C.puna_candidates_top_k(&p.array, (*C.float)(unsafe.SliceData(logits)), C.int32_t(len(logits)), C.int32_t(k)) {
+		return errNaN
+	}
 	return nil
 }
 

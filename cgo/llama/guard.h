@@ -30,6 +30,7 @@ struct capture {
             len--;
         }
         text[len] = 0;
+        std::replace(text, text + len, '\n', ' ');
         return text;
     }
 };

@@ -81,6 +81,8 @@ func (s *Sampler) Accept(t Token) error {
 }
 
 // Apply wraps llama_sampler_apply: changes cands, and a final sampler selects one.
+// It is an error when every token is forbidden (by a grammar, or a logit bias) before
+// the last sampler, or a temperature makes infinite logits: llama.cpp would abort.
 func (s *Sampler) Apply(cands *Candidates) error {
 	defer runtime.KeepAlive(s)
 	p, c := s.ptr(), cands.h.ptr()
@@ -99,6 +101,7 @@ func (s *Sampler) Apply(cands *Candidates) error {
 // Sample fills cands from logits, applies s, which must end with a sampler that
 // selects, and returns the selected token; accept accepts it too. It is one C call
 // without a Go allocation, what llama_sampler_sample does with memory of its own.
+// Errors are those of [Candidates.Fill], Apply and Accept.
 func (s *Sampler) Sample(cands *Candidates, logits []float32, accept bool) (Token, error) {
 	defer runtime.KeepAlive(s)
 	p := s.ptr()
@@ -228,7 +231,8 @@ type PerfSamplerData struct {
 	NSample int
 }
 
-// PerfSampler wraps llama_perf_sampler, of a chain.
+// PerfSampler wraps llama_perf_sampler, of a chain. TSample is only the time of
+// Accept: Apply and Sample run the chain's samplers one by one.
 func (s *Sampler) PerfSampler() PerfSamplerData {
 	defer runtime.KeepAlive(s)
 	p := C.llama_perf_sampler(s.chainPtr())

@@ -6,6 +6,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"unsafe"
 )
@@ -124,8 +125,14 @@ func (v *Vocab) grammar(grammar, root string, lazy bool, patterns []string, trig
 	return newSampler(p, v.model), nil
 }
 
-// maxLastN bounds the tokens that a penalty looks back on.
-const maxLastN = 1 << 24
+const (
+	maxLastN  = 1 << 24 // tokens that a penalty looks back on
+	minRepeat = 1e-3    // logits are divided by it
+	maxFactor = 1e6     // of anything added to a logit
+)
+
+// finite reports whether adding x to a logit, or multiplying by it, can't overflow.
+func finite(x float32) bool { return x >= -maxFactor && x <= maxFactor }
 
 // SamplerInitPenalties wraps llama_sampler_init_penalties, over the last lastN
 // accepted tokens; 0 is off, below zero too: there is no context to ask for its size.
@@ -133,6 +140,9 @@ const maxLastN = 1 << 24
 func SamplerInitPenalties(lastN int32, repeat, freq, present float32) (*Sampler, error) {
 	if lastN > maxLastN {
 		return nil, fmt.Errorf("llama: penalties over the last %d tokens: at most %d", lastN, maxLastN)
+	}
+	if !(repeat >= minRepeat) || !finite(repeat) || !finite(freq) || !finite(present) {
+		return nil, fmt.Errorf("llama: penalties repeat %v, freq %v, present %v: need numbers, and repeat at least %v", repeat, freq, present, minRepeat)
 	}
 	var text *C.char
 	p := C.puna_sampler_init_penalties(C.int32_t(lastN), C.float(repeat), C.float(freq), C.float(present), &text)
@@ -149,6 +159,9 @@ func (v *Vocab) SamplerInitDRY(nCtxTrain int32, multiplier, base float32, allowe
 	defer runtime.KeepAlive(v)
 	if lastN > maxLastN || nCtxTrain > maxLastN || nCtxTrain < 0 {
 		return nil, fmt.Errorf("llama: DRY over the last %d tokens of %d: at most %d", lastN, nCtxTrain, maxLastN)
+	}
+	if !(multiplier >= 0) || !finite(multiplier) || !finite(base) {
+		return nil, fmt.Errorf("llama: DRY multiplier %v, base %v: need numbers, and no negative multiplier", multiplier, base)
 	}
 	if v.typ == VocabNone {
 		return nil, errors.New("llama: DRY: the model has no vocabulary")
@@ -173,9 +186,13 @@ type LogitBias struct {
 	Bias  float32
 }
 
-// SamplerInitLogitBias wraps llama_sampler_init_logit_bias.
+// SamplerInitLogitBias wraps llama_sampler_init_logit_bias. A bias of -infinity
+// forbids a token.
 func SamplerInitLogitBias(nVocab int32, bias []LogitBias) (*Sampler, error) {
 	for _, b := range bias {
+		if !finite(b.Bias) && !math.IsInf(float64(b.Bias), -1) {
+			return nil, fmt.Errorf("llama: logit bias %v of token %d: need -infinity, or %v to %v", b.Bias, b.Token, -maxFactor, maxFactor)
+		}
 		if b.Token < 0 || b.Token >= nVocab {
 			return nil, fmt.Errorf("llama: logit bias of token %d: need 0 to %d", b.Token, nVocab-1)
 		}

@@ -57,14 +57,18 @@ bool                  puna_sampler_reset(struct llama_sampler *smpl, char **err)
 // puna_sampler_accept refuses a token that an unfinished grammar in smpl forbids,
 // which llama_sampler_accept would abort on.
 bool puna_sampler_accept(struct llama_sampler *smpl, llama_token token, char **err);
+
+// puna_sampler_apply gives up where nothing is left to select, or a logit is not a
+// number: the selecting samplers would abort.
 bool puna_sampler_apply(struct llama_sampler *smpl, llama_token_data_array *cur_p, char **err);
 
 // puna_sampler_sample fills cur_p, which has room for n, from logits (n), applies
 // smpl and returns the selected token, or LLAMA_TOKEN_NULL with an error.
 llama_token puna_sampler_sample(struct llama_sampler *smpl, llama_token_data_array *cur_p, const float *logits, int32_t n, bool accept, char **err);
 
-void        puna_candidates_fill(llama_token_data_array *cur_p, const float *logits, int32_t n);
-void        puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, int32_t n, int32_t k);
+// These give false for logits with NaN or +inf.
+bool        puna_candidates_fill(llama_token_data_array *cur_p, const float *logits, int32_t n);
+bool        puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, int32_t n, int32_t k);
 llama_token puna_argmax(const float *logits, int32_t n);
 
 // Quantization takes C++ containers; these build them.

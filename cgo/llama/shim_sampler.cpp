@@ -1,6 +1,7 @@
 #include "shim.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <stdexcept>
 
@@ -57,14 +58,44 @@ bool puna_sampler_accept(struct llama_sampler *smpl, llama_token token, char **e
     });
 }
 
+// A candidate that may be selected: samplers forbid a token by a logit of -inf.
+static bool alive(const llama_token_data &d) { return d.logit > -INFINITY; }
+
+// Neither NaN nor +inf, of which softmax makes NaN: sampling by NaN aborts.
+static bool valid(float logit) { return logit <= FLT_MAX; }
+
+// apply is llama_sampler_apply that throws where a sampler after it would abort.
+static void apply(struct llama_sampler *smpl, llama_token_data_array *cur_p) {
+    const char *name = llama_sampler_name(smpl);
+    if (strcmp(name, "chain") == 0) {
+        for (int i = 0; i < llama_sampler_chain_n(smpl); i++) {
+            apply(llama_sampler_chain_get(smpl, i), cur_p);
+        }
+        return;
+    }
+    const llama_token_data *end = cur_p->data + cur_p->size;
+    if (std::none_of((const llama_token_data *) cur_p->data, end, alive)) {
+        throw std::runtime_error(std::string("no token is left for ") + name + ": every one was forbidden");
+    }
+    llama_sampler_apply(smpl, cur_p);
+    if (strncmp(name, "temp", 4) == 0) { // a temperature near zero overflows
+        end = cur_p->data + cur_p->size;
+        if (!std::all_of((const llama_token_data *) cur_p->data, end, [](const llama_token_data &d) { return valid(d.logit); })) {
+            throw std::runtime_error(std::string(name) + " made a logit that is not a number");
+        }
+    }
+}
+
 bool puna_sampler_apply(struct llama_sampler *smpl, llama_token_data_array *cur_p, char **err) {
-    return guard<bool>(err, false, [&] { llama_sampler_apply(smpl, cur_p); return true; });
+    return guard<bool>(err, false, [&] { apply(smpl, cur_p); return true; });
 }
 
 llama_token puna_sampler_sample(struct llama_sampler *smpl, llama_token_data_array *cur_p, const float *logits, int32_t n, bool accept, char **err) {
     return guard<llama_token>(err, LLAMA_TOKEN_NULL, [&] {
-        puna_candidates_fill(cur_p, logits, n);
-        llama_sampler_apply(smpl, cur_p);
+        if (!puna_candidates_fill(cur_p, logits, n)) {
+            throw std::runtime_error("the logits hold NaN or infinity");
+        }
+        apply(smpl, cur_p);
         if (cur_p->selected < 0 || cur_p->selected >= (int64_t) cur_p->size) {
             throw std::runtime_error("no token was selected: the chain must end with greedy, dist or mirostat");
         }
@@ -77,14 +108,17 @@ llama_token puna_sampler_sample(struct llama_sampler *smpl, llama_token_data_arr
     });
 }
 
-void puna_candidates_fill(llama_token_data_array *cur_p, const float *logits, int32_t n) {
+bool puna_candidates_fill(llama_token_data_array *cur_p, const float *logits, int32_t n) {
     llama_token_data *data = cur_p->data;
+    bool              ok   = true;
     for (int32_t i = 0; i < n; i++) {
         data[i] = {i, logits[i], 0.0f};
+        ok &= valid(logits[i]);
     }
     cur_p->size     = n;
     cur_p->selected = -1;
     cur_p->sorted   = false;
+    return ok;
 }
 
 // before orders by logit descending, then by id, so that ties are decided the same
@@ -93,10 +127,12 @@ static bool before(const llama_token_data &a, const llama_token_data &b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
-void puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, int32_t n, int32_t k) {
+bool puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, int32_t n, int32_t k) {
     llama_token_data *data = cur_p->data;
     int32_t           size = 0; // of the heap; its front is the worst kept
+    bool              ok   = true;
     for (int32_t i = 0; i < n; i++) {
+        ok &= valid(logits[i]);
         if (size == k && !(logits[i] > data[0].logit)) {
             continue;
         }
@@ -110,6 +146,7 @@ void puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, i
     cur_p->size     = size;
     cur_p->selected = -1;
     cur_p->sorted   = true;
+    return ok;
 }
 
 llama_token puna_argmax(const float *logits, int32_t n) {
