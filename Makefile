@@ -38,8 +38,8 @@ dist: tools ## dist/puna: one file with every CPU variant inside; needs libc, li
 	@echo "dist/puna: $$(du -h dist/puna | cut -f1), needs glibc $$($(glibc_floor)) or newer"
 
 # The newest glibc symbol version that the binary and its embedded modules ask for.
-glibc_floor = dir=$$(mktemp -d) && trap "rm -rf $$dir" EXIT && cp "$$($(THIRDPARTY) kernels all)"/*.so* $$dir && \
-	for f in dist/puna $$dir/*; do objdump -T $$f; done | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | cut -d_ -f2
+glibc_floor = for f in dist/puna $$($(THIRDPARTY) kernels all)/*.so*; do objdump -T $$f; done | \
+	grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | cut -d_ -f2
 
 ##@ llama.cpp
 .PHONY: kernels kernels-all libllama libllama-dir
@@ -70,9 +70,10 @@ test-cgocheck: kernels libllama ## the native packages with every pointer that c
 test-debug: kernels libllama ## the native packages with leak checks and a busy garbage collector
 	$(system) GOGC=1 $(TEST) -tags llama_system,puna_debug $(NATIVE)
 
-lint: tools ## gofmt, go vet and staticcheck
+lint: libllama ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w $$unformatted" >&2; exit 1; }
 	$(GO) vet ./...
+	$(system) $(GO) vet -tags llama_system,puna_debug ./...
 	$(GO) run $(STATICCHECK) ./...
 
 bench: build libllama ## the speed table of the README, by bench/

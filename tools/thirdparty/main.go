@@ -75,6 +75,9 @@ func kernels(ctx context.Context, options build.Options, args []string) error {
 
 // writeArchive replaces the file in one step.
 func writeArchive(path, dir string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".kernels-*")
 	if err != nil {
 		return err
