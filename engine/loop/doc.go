@@ -1,0 +1,16 @@
+// Package loop runs one model context: a goroutine that owns it plans a batch,
+// decodes it, samples a token for each row that has an output, and hands the text
+// to the requests.
+//
+// What computes is behind two interfaces, [Backend] (a context) and [Picker] (a
+// request's sampler), so the package has no C and its tests run fakes under the race
+// detector.
+//
+// Requests enter with [Loop.Submit] and read their outputs with [Request.Next]. A
+// reader that falls behind parks its own sequence and nobody else's. A canceled
+// request leaves at the next step; when every request of a running batch is
+// canceled, the batch is aborted.
+//
+// Caveats: text is handed out as the picker returns it. A picker is called from one
+// goroutine at a time, but not always from the same one.
+package loop

@@ -1,0 +1,187 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/engine/sched"
+)
+
+// Errors of [Backend.Decode] that the loop recovers from.
+var (
+	ErrNoSlot  = errors.New("no free cells for the batch")
+	ErrAborted = errors.New("the batch was aborted")
+)
+
+// Backend is a model context. Only SetAbort may be called while another method runs.
+type Backend interface {
+	// Apply changes which cells sequences hold.
+	Apply(ops []sched.Op) error
+	// Decode computes rows and puts them into the cache. After [ErrNoSlot] nothing of
+	// them is in the cache; after other errors some may be.
+	Decode(rows []sched.Row) error
+	// Logits is what the last Decode computed for a row with an output, (vocabulary,).
+	// It is valid until the next Decode.
+	Logits(row int) []float32
+	// SetAbort makes the Decode that runs, and later ones, fail with [ErrAborted] soon.
+	SetAbort(on bool)
+	// Reset forgets every sequence.
+	Reset() error
+	Close()
+}
+
+// Picker chooses the tokens of one request and turns them into text.
+type Picker interface {
+	// Pick chooses from logits, which it may change. The worker's number, below
+	// [Config.Workers], says whose scratch memory to use.
+	Pick(worker int, logits []float32) Pick
+	// Flush returns what was held back, at an end that Pick didn't see.
+	Flush() Pick
+	Close()
+}
+
+// Pick is a chosen token.
+type Pick struct {
+	Token    sched.Token
+	Text     string // may be empty while text is held back
+	Logprobs []puna.TokenLogprob
+	End      puna.DoneReason // not empty: the answer ends here, and Token isn't part of it
+	Err      error           // ends the answer too
+}
+
+// Config configures a [Loop].
+type Config struct {
+	Sched   sched.Config
+	Workers int              // goroutines that sample, the loop's own included; 0: 1
+	Turn    sync.Locker      // held while decoding: contexts that share a thread pool take turns
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: slog.Default()
+}
+
+// Loop owns a backend.
+type Loop struct {
+	b    Backend
+	s    *sched.Scheduler // the owner's
+	cfg  Config
+	work workers
+	wake chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex // of what follows
+	inbox   []*Request
+	active  map[*Request]struct{} // in the scheduler; changed by the owner
+	changed []*Request            // canceled, or parked and read
+	live    int                   // requests of the running batch that aren't canceled
+	closing bool
+	stats   Stats
+}
+
+// New starts a loop, which closes b when it ends.
+func New(b Backend, cfg Config) *Loop {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Turn == nil {
+		cfg.Turn = &sync.Mutex{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	l := &Loop{b: b, s: sched.New(cfg.Sched), cfg: cfg, active: map[*Request]struct{}{},
+		wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l.work.start(max(1, cfg.Workers))
+	go l.run()
+	return l
+}
+
+// Submit queues r. It fails with [puna.Unavailable] once the loop closes; after an
+// error r's picker is the caller's to close.
+func (l *Loop) Submit(r *Request) error {
+	if n := len(r.Prompt); n == 0 || n >= r.Limit || r.Limit > l.cfg.Sched.Cells {
+		return puna.Errorf(puna.Internal, "a prompt of %d tokens, limit %d, in a context of %d", n, r.Limit, l.cfg.Sched.Cells)
+	}
+	r.loop = l
+	r.out = make(chan Output, outputs)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return puna.Errorf(puna.Unavailable, "the model is being unloaded: try again")
+	}
+	l.inbox = append(l.inbox, r)
+	l.stats.Requests++
+	l.signal()
+	return nil
+}
+
+// signal wakes the owner.
+func (l *Loop) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close refuses new requests, waits for those there are, and cancels them when ctx
+// is done. It returns when the backend is closed. Idempotent.
+func (l *Loop) Close(ctx context.Context) {
+	l.mu.Lock()
+	l.closing = true
+	l.mu.Unlock()
+	l.signal()
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+		l.cancelAll()
+		<-l.done
+	}
+}
+
+func (l *Loop) cancelAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.inbox {
+		l.cancel(r)
+	}
+	for r := range l.active {
+		l.cancel(r)
+	}
+	l.signal()
+}
+
+// cancel marks r; l.mu is held. The batch that runs is aborted when nobody wants
+// anything of it.
+func (l *Loop) cancel(r *Request) {
+	if r.canceled {
+		return
+	}
+	r.canceled = true
+	l.changed = append(l.changed, r)
+	if r.inBatch {
+		if l.live--; l.live == 0 {
+			l.b.SetAbort(true)
+		}
+	}
+}
+
+// Stats are counters since [New], and gauges as of the last step.
+type Stats struct {
+	Requests  int64
+	Steps     int64
+	Prompt    int64 // tokens of prompts computed
+	Cached    int64 // tokens of prompts taken from cells that were there
+	Generated int64
+	Decode    time.Duration // in Backend.Decode
+	Step      time.Duration // of all steps: plan, decode, sample, commit
+	sched.Usage
+}
+
+// Stats reads the counters.
+func (l *Loop) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats
+}

@@ -1,0 +1,242 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/engine/sched"
+)
+
+// run is the goroutine that owns the backend and the scheduler.
+func (l *Loop) run() {
+	defer close(l.done)
+	defer l.work.stop()
+	defer l.b.Close()
+	for l.collect() {
+		began := l.cfg.Now()
+		ops, batch := l.s.Plan()
+		if err := l.b.Apply(ops); err != nil {
+			l.reset(err)
+			continue
+		}
+		if len(batch.Rows) == 0 {
+			l.publish(nil, 0, 0)
+			<-l.wake
+			continue
+		}
+		l.step(batch, began)
+	}
+	l.s.Clear()
+	if err := l.b.Apply(l.s.Ops()); err != nil {
+		l.cfg.Log.Error("freeing the cache failed", "error", err)
+	}
+}
+
+// collect takes in what happened since the last step. It returns false when the
+// loop is closing and nothing is left.
+func (l *Loop) collect() bool {
+	l.mu.Lock()
+	inbox, changed, closing := l.inbox, l.changed, l.closing
+	l.inbox, l.changed = nil, nil
+	for _, r := range inbox {
+		l.active[r] = struct{}{}
+	}
+	l.mu.Unlock()
+	for _, r := range inbox {
+		r.seq = l.s.Add(r.Prompt, r.Limit)
+		r.seq.Owner, r.seq.Keep, r.seq.Shift = r, r.Keep, r.Shift
+	}
+	for _, r := range changed {
+		switch _, active := l.active[r]; {
+		case !active:
+		case l.isCanceled(r):
+			l.end(r, Output{Err: context.Canceled})
+		case r.parked.Load():
+			r.park(l, len(r.out) > outputs/2)
+		}
+	}
+	return !closing || len(l.active) > 0
+}
+
+func (l *Loop) isCanceled(r *Request) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return r.canceled
+}
+
+// step decodes a batch and hands out its tokens.
+func (l *Loop) step(batch *sched.Batch, began time.Time) {
+	if !l.arm(batch) {
+		l.s.Fail(batch)
+		return
+	}
+	l.cfg.Turn.Lock()
+	start := l.cfg.Now()
+	err := l.b.Decode(batch.Rows)
+	took := l.cfg.Now().Sub(start)
+	l.cfg.Turn.Unlock()
+	l.disarm(batch)
+	if err != nil {
+		l.failed(batch, err)
+		return
+	}
+	l.s.Commit(batch, took)
+	l.count(batch, start)
+	picks := l.pick(batch)
+	now := l.cfg.Now()
+	for i := range picks {
+		l.commit(&picks[i], now)
+	}
+	l.publish(batch, took, l.cfg.Now().Sub(began))
+}
+
+// count notes the start of requests that are new, and what of the batch belongs to
+// prompts.
+func (l *Loop) count(batch *sched.Batch, start time.Time) {
+	var prompt, cached int
+	for _, c := range batch.Chunks {
+		r := c.Seq.Owner.(*Request)
+		if r.started.IsZero() {
+			r.started = start
+			cached += c.Seq.Cached()
+		}
+		if r.generated == 0 {
+			prompt += c.N
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Prompt += int64(prompt)
+	l.stats.Cached += int64(cached)
+}
+
+// arm notes who is in the batch. It returns false when all of them are canceled.
+func (l *Loop) arm(batch *sched.Batch) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.live = 0
+	for _, c := range batch.Chunks {
+		r := c.Seq.Owner.(*Request)
+		if r.inBatch = !r.canceled; r.inBatch {
+			l.live++
+		}
+	}
+	return l.live > 0
+}
+
+func (l *Loop) disarm(batch *sched.Batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range batch.Chunks {
+		c.Seq.Owner.(*Request).inBatch = false
+	}
+	if l.live == 0 {
+		l.b.SetAbort(false)
+	}
+}
+
+// failed recovers from an error of Decode, or ends the requests of the batch.
+func (l *Loop) failed(batch *sched.Batch, err error) {
+	l.s.Fail(batch)
+	if errors.Is(err, ErrAborted) {
+		return // all of them are canceled
+	}
+	if errors.Is(err, ErrNoSlot) {
+		l.cfg.Log.Warn("the KV cache had no room for a batch that should fit: evicting cached prefixes", "rows", len(batch.Rows))
+		if l.s.NoSlot(batch) {
+			return
+		}
+	}
+	l.cfg.Log.Error("decoding failed", "error", err, "rows", len(batch.Rows))
+	for _, c := range batch.Chunks {
+		l.drop(c.Seq.Owner.(*Request), puna.Errorf(puna.Internal, "computing the answer failed: %w", err))
+	}
+}
+
+// reset follows an error that leaves the cache in an unknown state.
+func (l *Loop) reset(err error) {
+	l.cfg.Log.Error("the KV cache failed: starting anew", "error", err)
+	for r := range l.active {
+		l.drop(r, puna.Errorf(puna.Internal, "the KV cache failed: %w", err))
+	}
+	if err := l.b.Reset(); err != nil {
+		l.cfg.Log.Error("clearing the KV cache failed", "error", err)
+	}
+	l.s = sched.New(l.cfg.Sched)
+}
+
+// commit takes in a pick.
+func (l *Loop) commit(p *picked, now time.Time) {
+	r := p.r
+	if r.generated++; r.generated == 1 {
+		r.first = now
+	}
+	out := Output{Text: p.Text, Logprobs: p.Logprobs}
+	switch {
+	case p.Err != nil:
+		l.drop(r, p.Err)
+	case p.End != "":
+		out.End = r.result(p.End, now)
+		l.end(r, out)
+	case l.s.Append(r.seq, p.Token), r.Max > 0 && r.generated >= r.Max:
+		rest := r.Picker.Flush()
+		out.Text += rest.Text
+		out.Logprobs = append(out.Logprobs, rest.Logprobs...)
+		out.End = r.result(puna.DoneLength, now)
+		l.end(r, out)
+	case out.Text != "":
+		r.send(l, out)
+	}
+}
+
+func (r *Request) result(reason puna.DoneReason, now time.Time) *Result {
+	return &Result{
+		Reason:    reason,
+		Tokens:    append([]sched.Token(nil), r.seq.Tokens()...),
+		Cached:    r.seq.Cached(),
+		Generated: r.generated,
+		Prompt:    r.first.Sub(r.started),
+		Eval:      now.Sub(r.first),
+	}
+}
+
+// end sends the last output and lets go of r; what it computed stays cached.
+func (l *Loop) end(r *Request, last Output) {
+	l.s.Finish(r.seq)
+	l.leave(r, last)
+}
+
+// drop ends r with an error and forgets what it computed.
+func (l *Loop) drop(r *Request, err error) {
+	l.s.Drop(r.seq)
+	l.leave(r, Output{Err: err})
+}
+
+func (l *Loop) leave(r *Request, last Output) {
+	l.mu.Lock()
+	delete(l.active, r)
+	l.mu.Unlock()
+	r.Picker.Close()
+	r.out <- last
+	close(r.out)
+}
+
+// publish updates the counters after a step; batch is nil where there was none.
+func (l *Loop) publish(batch *sched.Batch, decode, step time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Usage = l.s.Usage()
+	if batch == nil {
+		return
+	}
+	l.stats.Steps++
+	l.stats.Decode += decode
+	l.stats.Step += step
+	for _, c := range batch.Chunks {
+		if c.Output {
+			l.stats.Generated++
+		}
+	}
+}
