@@ -125,7 +125,7 @@ func memoryFile(name string, r io.Reader) (*os.File, error) {
 
 // readArchive calls visit for each file until it wants no more.
 func readArchive(visit func(name string, r io.Reader) (more bool, err error)) error {
-	z, err := zstd.NewReader(bytes.NewReader(archive))
+	z, err := zstd.NewReader(bytes.NewReader(archive), zstd.WithDecoderConcurrency(1)) // not ahead of what is read
 	if err != nil {
 		return err
 	}

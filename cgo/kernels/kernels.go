@@ -209,8 +209,8 @@ func (s *scene) noVariant() error {
 
 // warnBaseline tells once what a user can do about slow kernels.
 func (s *scene) warnBaseline(why string) {
-	if runtime.GOOS != "linux" || ggml.System || len(build.Supported()) == 0 {
-		return // the go command's own build is as good as it gets
+	if len(s.candidates) == 0 && (runtime.GOOS != "linux" || ggml.System || len(build.Supported()) == 0) {
+		return // what is linked is as good as it gets
 	}
 	command := BuildCommand
 	if slices.ContainsFunc(s.candidates, func(c *Candidate) bool { return c.isCPU() && c.State == Unproven }) {

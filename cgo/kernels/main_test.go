@@ -98,7 +98,7 @@ func fileAt(addr uintptr) string {
 		fields := strings.Fields(line)
 		from, to, _ := strings.Cut(fields[0], "-")
 		if hexAddr(from) <= addr && addr < hexAddr(to) {
-			return fields[len(fields)-1]
+			return strings.Join(fields[5:], " ")
 		}
 	}
 	return ""

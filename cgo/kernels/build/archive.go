@@ -6,12 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
 
 // Archive writes a kernels folder as a zstd-compressed tar: the manifest first,
-// then its files. Equal folders give equal bytes.
+// then libggml-base and the modules, those with the best score first, so that who
+// wants one CPU variant need not decompress the rest. Equal folders give equal
+// bytes.
 func Archive(w io.Writer, dir string) error {
 	m, err := ReadManifest(dir)
 	if err != nil {
@@ -26,9 +29,9 @@ func Archive(w io.Writer, dir string) error {
 		return err
 	}
 	t := tar.NewWriter(z)
-	files := []string{ManifestName}
-	for _, f := range m.files() {
-		files = append(files, f.Name)
+	files := []string{ManifestName, m.Base.Name}
+	for _, mod := range slices.Backward(m.Modules) {
+		files = append(files, mod.Name)
 	}
 	for _, name := range files {
 		if err := addFile(t, dir, name); err != nil {
