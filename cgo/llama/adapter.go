@@ -4,6 +4,7 @@ package llama
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -88,51 +89,71 @@ func (a *AdapterLora) AloraInvocationTokens() []Token {
 	return append([]Token(nil), view...)
 }
 
+// errComputed: llama.cpp keeps the graph of the last batch for the next one of the
+// same shape, and doesn't notice that it was built with other adapters.
+var errComputed = errors.New("llama: the context has computed already: set adapters before its first batch, or make another context")
+
 // SetAdapterLora wraps llama_set_adapter_lora: every sequence of the context runs
-// with the adapter, its weights times scale. Setting it again changes the scale. What
-// the memory holds was computed without: clear it.
+// with the adapter, its weights times scale. Setting it again changes the scale. Like
+// every change of adapters it must come before the context's first batch.
 func (c *Context) SetAdapterLora(a *AdapterLora, scale float32) error {
 	defer runtime.KeepAlive(c)
 	defer runtime.KeepAlive(a)
+	p := c.use()
 	if a.model != c.model {
-		return fmt.Errorf("llama: the adapter was loaded for another model")
+		return errors.New("llama: the adapter was loaded for another model")
 	}
-	if code := C.llama_set_adapter_lora(c.use(), a.h.ptr(), C.float(scale)); code != 0 {
+	if c.out.computed {
+		return errComputed
+	}
+	if code := C.llama_set_adapter_lora(p, a.h.ptr(), C.float(scale)); code != 0 {
 		return fmt.Errorf("llama: llama_set_adapter_lora: code %d", int(code))
 	}
 	return nil
 }
 
-// RmAdapterLora wraps llama_rm_adapter_lora; ok is false when it wasn't set.
-func (c *Context) RmAdapterLora(a *AdapterLora) (ok bool) {
+// RmAdapterLora wraps llama_rm_adapter_lora. It is an error when it wasn't set.
+func (c *Context) RmAdapterLora(a *AdapterLora) error {
 	defer runtime.KeepAlive(c)
 	defer runtime.KeepAlive(a)
-	return C.llama_rm_adapter_lora(c.use(), a.h.ptr()) == 0
+	p := c.use()
+	if c.out.computed {
+		return errComputed
+	}
+	if C.llama_rm_adapter_lora(p, a.h.ptr()) != 0 {
+		return errors.New("llama: the adapter isn't set on the context")
+	}
+	return nil
 }
 
 // ClearAdapterLora wraps llama_clear_adapter_lora.
-func (c *Context) ClearAdapterLora() {
+func (c *Context) ClearAdapterLora() error {
 	defer runtime.KeepAlive(c)
-	C.llama_clear_adapter_lora(c.use())
+	p := c.use()
+	if c.out.computed {
+		return errComputed
+	}
+	C.llama_clear_adapter_lora(p)
+	return nil
 }
 
 // ApplyAdapterCvec wraps llama_apply_adapter_cvec: a control vector of shape
 // (nLayer-1, nEmbd), from layer 1 on, for layers first to last, both included. Nil
-// data takes it off. data is copied.
+// data takes it off. data is copied. It must come before the context's first batch.
 func (c *Context) ApplyAdapterCvec(data []float32, first, last int) error {
 	defer runtime.KeepAlive(c)
+	p := c.use()
+	if c.out.computed {
+		return errComputed
+	}
 	nEmbd := c.shape.nEmbd
 	if len(data)%nEmbd != 0 {
 		return fmt.Errorf("llama: a control vector of %d values: need a multiple of %d", len(data), nEmbd)
 	}
-	var text *C.char
-	code := C.puna_apply_adapter_cvec(c.use(), (*C.float)(unsafe.SliceData(data)), C.size_t(len(data)),
-		C.int32_t(nEmbd), C.int32_t(first), C.int32_t(last), &text)
-	if text != nil {
-		return failed("control vector", text)
-	}
-	if code != 0 {
+	code := C.puna_apply_adapter_cvec(p, (*C.float)(unsafe.SliceData(data)), C.size_t(len(data)),
+		C.int32_t(nEmbd), C.int32_t(first), C.int32_t(last), &c.cells.err)
+	if code != 0 && c.cells.err == nil {
 		return fmt.Errorf("llama: llama_apply_adapter_cvec: code %d", int(code))
 	}
-	return nil
+	return c.callError("control vector")
 }

@@ -16,6 +16,7 @@ type outputs struct {
 	causal     bool   // attention of the next batch
 	embeddings bool   // of the next batch
 	embd       bool   // the last batch gave embeddings
+	computed   bool   // there was a batch
 	rows       []bool // (nBatch,), true: that row of the last batch has outputs
 	n          int    // rows with outputs
 }
@@ -61,6 +62,7 @@ func (c *Context) Encode(b *Batch) error {
 		return err
 	}
 	c.out.none()
+	c.out.computed = true
 	code := C.puna_encode(p, *b.h.ptr(), &c.cells.err)
 	if code != 0 {
 		return c.decodeError("encode", int(code))
@@ -84,6 +86,7 @@ func (c *Context) Decode(b *Batch) error {
 		return err
 	}
 	c.out.none()
+	c.out.computed = true
 	code := C.puna_decode(p, *b.h.ptr(), &c.cells.err)
 	if code != 0 {
 		return c.decodeError("decode", int(code))
@@ -195,8 +198,8 @@ func view(p *C.float, n int) []float32 {
 }
 
 // Argmax returns the first token with the highest logit, in one pass over them: what
-// a greedy sampler selects. It returns TokenNull when every logit is NaN or there is
-// none.
+// a greedy sampler selects. It returns TokenNull when a logit is NaN or infinity, or
+// all are -infinity.
 func Argmax(logits []float32) Token {
 	if len(logits) == 0 || len(logits) > math.MaxInt32 {
 		return TokenNull

@@ -66,7 +66,7 @@ bool puna_sampler_apply(struct llama_sampler *smpl, llama_token_data_array *cur_
 // smpl and returns the selected token, or LLAMA_TOKEN_NULL with an error.
 llama_token puna_sampler_sample(struct llama_sampler *smpl, llama_token_data_array *cur_p, const float *logits, int32_t n, bool accept, char **err);
 
-// These give false for logits with NaN or +inf.
+// These give false, or LLAMA_TOKEN_NULL, for logits with NaN or +inf.
 bool        puna_candidates_fill(llama_token_data_array *cur_p, const float *logits, int32_t n);
 bool        puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, int32_t n, int32_t k);
 llama_token puna_argmax(const float *logits, int32_t n);

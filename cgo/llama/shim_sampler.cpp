@@ -127,43 +127,87 @@ static bool before(const llama_token_data &a, const llama_token_data &b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
-bool puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, int32_t n, int32_t k) {
-    llama_token_data *data = cur_p->data;
-    int32_t           size = 0; // of the heap; its front is the worst kept
-    bool              ok   = true;
-    for (int32_t i = 0; i < n; i++) {
-        ok &= valid(logits[i]);
-        if (size == k && !(logits[i] > data[0].logit)) {
-            continue;
-        }
+// Four floats, and four masks (all bits set for true), by the extension of GCC and
+// Clang: compilers don't vectorize this loop by themselves.
+typedef float   float4 __attribute__((vector_size(16)));
+typedef int32_t mask4 __attribute__((vector_size(16)));
+
+static constexpr int32_t lanes = 16;
+
+// block_max returns the highest of `lanes` logits, and clears ok for an invalid one.
+static inline float block_max(const float *logits, bool &ok) {
+    const float4 most = {FLT_MAX, FLT_MAX, FLT_MAX, FLT_MAX};
+    float4       x[4];
+    memcpy(x, logits, sizeof(x));
+    mask4  good = (x[0] <= most) & (x[1] <= most) & (x[2] <= most) & (x[3] <= most);
+    float4 a    = x[0] > x[1] ? x[0] : x[1];
+    float4 b    = x[2] > x[3] ? x[2] : x[3];
+    float4 top  = a > b ? a : b;
+    ok &= (good[0] & good[1] & good[2] & good[3]) != 0;
+    return std::max(std::max(top[0], top[1]), std::max(top[2], top[3]));
+}
+
+// A top_k keeps the best k candidates in a heap whose front is the worst of them.
+struct top_k {
+    llama_token_data *data;
+    int32_t           k;
+    int32_t           size = 0;
+
+    bool wants(float logit) const { return size < k || logit > data[0].logit; }
+
+    void add(llama_token id, float logit) {
         if (size == k) {
             std::pop_heap(data, data + size--, before);
         }
-        data[size++] = {i, logits[i], 0.0f};
+        data[size++] = {id, logit, 0.0f};
         std::push_heap(data, data + size, before);
     }
-    std::sort_heap(data, data + size, before);
-    cur_p->size     = size;
+};
+
+bool puna_candidates_top_k(llama_token_data_array *cur_p, const float *logits, int32_t n, int32_t k) {
+    top_k   best = {cur_p->data, k};
+    bool    ok   = true;
+    int32_t i    = 0;
+    for (; i + lanes <= n; i += lanes) {
+        if (!best.wants(block_max(logits + i, ok))) {
+            continue;
+        }
+        for (int32_t j = i; j < i + lanes; j++) {
+            if (best.wants(logits[j])) {
+                best.add(j, logits[j]);
+            }
+        }
+    }
+    for (; i < n; i++) {
+        ok &= valid(logits[i]);
+        if (best.wants(logits[i])) {
+            best.add(i, logits[i]);
+        }
+    }
+    std::sort_heap(best.data, best.data + best.size, before);
+    cur_p->size     = best.size;
     cur_p->selected = -1;
     cur_p->sorted   = true;
     return ok;
 }
 
 llama_token puna_argmax(const float *logits, int32_t n) {
-    // Per lane maxima first: the loop over lanes becomes vector instructions.
-    constexpr int32_t lanes = 16;
-    float             best[lanes];
-    std::fill(best, best + lanes, -INFINITY);
-    int32_t i = 0;
+    llama_token at  = LLAMA_TOKEN_NULL;
+    float       top = -INFINITY;
+    bool        ok  = true;
+    int32_t     i   = 0;
     for (; i + lanes <= n; i += lanes) {
-        for (int32_t j = 0; j < lanes; j++) {
-            best[j] = logits[i + j] > best[j] ? logits[i + j] : best[j];
+        if (block_max(logits + i, ok) > top) {
+            at  = (llama_token) (std::max_element(logits + i, logits + i + lanes) - logits);
+            top = logits[at];
         }
     }
-    float top = *std::max_element(best, best + lanes);
     for (; i < n; i++) {
-        top = logits[i] > top ? logits[i] : top;
+        ok &= valid(logits[i]);
+        if (logits[i] > top) {
+            at  = i;
+            top = logits[i];
+        }
     }
-    const float *at = std::find(logits, logits + n, top);
-    return at == logits + n ? LLAMA_TOKEN_NULL : (llama_token) (at - logits);
+    return ok ? at : LLAMA_TOKEN_NULL;
 }

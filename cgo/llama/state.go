@@ -47,8 +47,10 @@ func (c *Context) StateGetData(dst []byte) (int, error) {
 
 // StateSetData wraps llama_state_set_data: restores what StateGetData wrote, in a
 // context of the same model and parameters, and returns how many bytes it read. The
-// bytes must be what was written: llama.cpp checks little. After an error clear the
-// memory. Outputs of earlier batches are gone.
+// bytes must be what was written: verify a checksum of what was stored, since a
+// damaged count makes llama.cpp allocate until the system kills the process. A
+// truncated state is an error. After an error clear the memory. Outputs of earlier
+// batches are gone.
 func (c *Context) StateSetData(src []byte) (int, error) {
 	defer runtime.KeepAlive(c)
 	c.out.none()
