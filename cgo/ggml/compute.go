@@ -51,6 +51,26 @@ func (x *Context) NewTensor2D(t Type, n, rows int64) Tensor {
 	return Tensor{C.ggml_new_tensor_2d(x.c(), C.enum_ggml_type(t), C.int64_t(n), C.int64_t(rows)), x}
 }
 
+// Gelu wraps ggml_gelu, element by element.
+func (x *Context) Gelu(a Tensor) Tensor { return Tensor{C.ggml_gelu(x.c(), a.c), x} }
+
+// Silu wraps ggml_silu, element by element.
+func (x *Context) Silu(a Tensor) Tensor { return Tensor{C.ggml_silu(x.c(), a.c), x} }
+
+// RMSNorm wraps ggml_rms_norm, of each row.
+func (x *Context) RMSNorm(a Tensor, eps float32) Tensor {
+	return Tensor{C.ggml_rms_norm(x.c(), a.c, C.float(eps)), x}
+}
+
+// SoftMax wraps ggml_soft_max, of each row.
+func (x *Context) SoftMax(a Tensor) Tensor { return Tensor{C.ggml_soft_max(x.c(), a.c), x} }
+
+// FlashAttn wraps ggml_flash_attn_ext without a mask, for one head: q is (d, n) in
+// F32, k and v are (d, m), the result is (d, 1, n) in F32.
+func (x *Context) FlashAttn(q, k, v Tensor, scale float32) Tensor {
+	return Tensor{C.ggml_flash_attn_ext(x.c(), q.c, k.c, v.c, nil, C.float(scale), 0, 0), x}
+}
+
 // MulMat wraps ggml_mul_mat: (k, m) and (k, n) give (m, n), in F32.
 func (x *Context) MulMat(a, b Tensor) Tensor {
 	return Tensor{C.ggml_mul_mat(x.c(), a.c, b.c), x}

@@ -43,6 +43,43 @@ func TestMatMul(t *testing.T) {
 	assert.Panics(t, func() { ctx.MulMat(a, b) })
 }
 
+// Operations on one row, against the numbers of their definitions.
+func TestOperations(t *testing.T) {
+	dev, _ := DeviceByType(CPU)
+	backend, err := dev.NewBackend()
+	require.NoError(t, err)
+	defer backend.Close()
+	for name, tt := range map[string]struct {
+		op   func(x *Context, a Tensor) Tensor
+		want []float32
+	}{
+		"rms_norm": {func(x *Context, a Tensor) Tensor { return x.RMSNorm(a, 0) }, []float32{-0.8165, 0, 0.8165, 1.6330}},
+		"silu":     {(*Context).Silu, []float32{-0.2689, 0, 0.7311, 1.7616}},
+		"gelu":     {(*Context).Gelu, []float32{-0.1588, 0, 0.8412, 1.9546}},
+		"soft_max": {(*Context).SoftMax, []float32{0.0321, 0.0871, 0.2369, 0.6439}},
+		"attention": { // of one row with itself
+			func(x *Context, a Tensor) Tensor { return x.FlashAttn(a, a, a, 1) }, []float32{-1, 0, 1, 2},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := NewContext(2)
+			defer ctx.Close()
+			a := ctx.NewTensor2D(F32, 4, 1)
+			y := tt.op(ctx, a)
+			buf, err := ctx.Alloc(dev.BufferType())
+			require.NoError(t, err)
+			defer buf.Close()
+			a.Set(bytesOf([]float32{-1, 0, 1, 2}))
+			require.NoError(t, backend.Compute(ctx.NewGraph(y)))
+			got := make([]float32, 4)
+			y.Get(bytesOf(got))
+			for i := range got {
+				assert.InDelta(t, tt.want[i], got[i], 1e-3)
+			}
+		})
+	}
+}
+
 func TestQuantize(t *testing.T) {
 	src := make([]float32, 2*256)
 	for i := range src {

@@ -57,12 +57,15 @@ var logSources atomic.Uintptr
 
 // SetLog wraps ggml_log_set of the copy of ggml that the library uses, which is
 // usually another than the one linked here, and sends its logs to [SetLogger]'s
-// logger.
+// logger; ggml_set_abort_callback likewise.
 func (l *Library) SetLog() error {
 	fn := l.Lookup("ggml_log_set")
 	if fn == nil {
 		return errors.New("ggml: " + l.path + " has no ggml_log_set: it is no backend module")
 	}
 	C.puna_set_log(fn, LogCallback(), C.uintptr_t(logSources.Add(1)))
+	if fn := l.Lookup("ggml_set_abort_callback"); fn != nil {
+		C.puna_set_abort(fn, abortCallback())
+	}
 	return nil
 }

@@ -5,11 +5,14 @@ package ggml
 #include <ggml.h>
 
 extern void punaGgmlLog(int level, char *text, uintptr_t source);
+extern void punaGgmlAbort(char *text);
 
 static inline void puna_log_set(void) {
     ggml_log_set((ggml_log_callback) punaGgmlLog, NULL);
+    ggml_set_abort_callback((ggml_abort_callback_t) punaGgmlAbort);
 }
 static inline void *puna_log_callback(void) { return (void *) punaGgmlLog; }
+static inline void *puna_abort_callback(void) { return (void *) punaGgmlAbort; }
 */
 import "C"
 
@@ -38,6 +41,17 @@ func SetLogger(l *slog.Logger) { logger.Store(l) }
 // llama_log_set and for other copies of ggml. Its user data is a small integer that
 // tells the copies apart: 0 for the one linked here.
 func LogCallback() unsafe.Pointer { return C.puna_log_callback() }
+
+// abortCallback returns the ggml_abort_callback_t for other copies of ggml.
+func abortCallback() unsafe.Pointer { return C.puna_abort_callback() }
+
+// punaGgmlAbort logs why ggml is about to abort the process, instead of ggml's own
+// handler, which attaches a debugger to it.
+//
+//export punaGgmlAbort
+func punaGgmlAbort(text *C.char) {
+	emit(slog.LevelError, "llama.cpp aborts the process: "+C.GoString(text))
+}
 
 // levels maps enum ggml_log_level; "none" is what llama.cpp uses for plain output.
 var levels = [...]slog.Level{

@@ -104,6 +104,10 @@ void puna_set_log(void *fn, void *callback, uintptr_t source) {
     ((void (*)(ggml_log_callback, void *)) fn)((ggml_log_callback) callback, (void *) source);
 }
 
+void puna_set_abort(void *fn, void *callback) {
+    ((ggml_abort_callback_t (*)(ggml_abort_callback_t)) fn)((ggml_abort_callback_t) callback);
+}
+
 void puna_set_n_threads(void *fn, ggml_backend_t backend, int n) {
     ((ggml_backend_set_n_threads_t) fn)(backend, n);
 }

@@ -26,4 +26,5 @@ void *puna_symbol(void *lib, const char *name);
 
 int  puna_score(void *fn);
 void puna_set_log(void *fn, void *callback, uintptr_t source);
+void puna_set_abort(void *fn, void *callback);
 void puna_set_n_threads(void *fn, ggml_backend_t backend, int n);

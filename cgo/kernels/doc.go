@@ -15,7 +15,7 @@
 // example, drops stores that newer AMX code needs. So each module has to prove
 // itself before it is used, in a child process that may die: small matrix products
 // of every quantization type, in every layout that the module repacks weights to,
-// against the baseline's result. The verdict is kept in <cache>/puna/verdicts.json
+// and attention, norms and activations, against the baseline's result. The verdict is kept in <cache>/puna/verdicts.json
 // by the module's content and the CPU. A library never runs its host program again:
 // only a program that is Puna's own command line names itself in
 // [Options].ProveWith; others use the verdicts that it left, or the baseline.

@@ -130,9 +130,9 @@ func TestCodebookBlocks(t *testing.T) {
 	r, err := newRunner(cpu)
 	require.NoError(t, err)
 	defer r.close()
-	p := proof{baseline: r, refs: map[product]*reference{}}
+	p := proof{baseline: r, refs: map[string]*reference{}}
 	for typ := range codebooks {
-		ref, err := p.reference(product{typ, shape{768, 8, 2}})
+		ref, err := p.reference(product(typ, 8, 768, 2))
 		require.NoError(t, err)
 		for _, v := range ref.result {
 			assert.Less(t, v*v, float32(1e8), typ)

@@ -98,7 +98,14 @@ size_t      ggml_tensor_overhead(void);
 struct ggml_context *ggml_init(struct ggml_init_params params);
 void                 ggml_free(struct ggml_context *ctx);
 struct ggml_tensor  *ggml_new_tensor_2d(struct ggml_context *ctx, enum ggml_type type, int64_t ne0, int64_t ne1);
+struct ggml_tensor  *ggml_gelu(struct ggml_context *ctx, struct ggml_tensor *a);
+struct ggml_tensor  *ggml_silu(struct ggml_context *ctx, struct ggml_tensor *a);
+struct ggml_tensor  *ggml_rms_norm(struct ggml_context *ctx, struct ggml_tensor *a, float eps);
 struct ggml_tensor  *ggml_mul_mat(struct ggml_context *ctx, struct ggml_tensor *a, struct ggml_tensor *b);
+struct ggml_tensor  *ggml_soft_max(struct ggml_context *ctx, struct ggml_tensor *a);
+struct ggml_tensor  *ggml_flash_attn_ext(struct ggml_context *ctx, struct ggml_tensor *q, struct ggml_tensor *k,
+                                         struct ggml_tensor *v, struct ggml_tensor *mask, float scale,
+                                         float max_bias, float logit_softcap);
 void                 ggml_build_forward_expand(struct ggml_cgraph *cgraph, struct ggml_tensor *tensor);
 struct ggml_cgraph  *ggml_new_graph(struct ggml_context *ctx);
 size_t               ggml_graph_overhead(void);
