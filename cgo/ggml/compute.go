@@ -158,7 +158,7 @@ func (b *Backend) SetThreads(r Reg, n int) bool {
 	if fn == nil {
 		return false
 	}
-	C.puna_set_n_threads(fn, C.ggml_backend_t(b.ptr()), C.int(n))
+	C.puna_ggml_set_n_threads(fn, C.ggml_backend_t(b.ptr()), C.int(n))
 	runtime.KeepAlive(b)
 	return true
 }

@@ -27,7 +27,7 @@ func OpenLibrary(path string) (*Library, error) {
 	s := C.CString(path)
 	defer C.free(unsafe.Pointer(s))
 	var cause *C.char
-	h := C.puna_open(s, &cause)
+	h := C.puna_ggml_open(s, &cause)
 	if h == nil {
 		defer C.free(unsafe.Pointer(cause))
 		return nil, fmt.Errorf("ggml: cannot open %s: %s", path, C.GoString(cause))
@@ -39,7 +39,7 @@ func OpenLibrary(path string) (*Library, error) {
 func (l *Library) Lookup(name string) unsafe.Pointer {
 	s := C.CString(name)
 	defer C.free(unsafe.Pointer(s))
-	return C.puna_symbol(l.h, s)
+	return C.puna_ggml_symbol(l.h, s)
 }
 
 // Score calls ggml_backend_score: 0 if this machine can't run the module, more for
@@ -49,7 +49,7 @@ func (l *Library) Score() int {
 	if fn == nil {
 		return 1
 	}
-	return int(C.puna_score(fn))
+	return int(C.puna_ggml_score(fn))
 }
 
 // logSources numbers the copies of ggml that [Library.SetLog] met.
@@ -63,9 +63,9 @@ func (l *Library) SetLog() error {
 	if fn == nil {
 		return errors.New("ggml: " + l.path + " has no ggml_log_set: it is no backend module")
 	}
-	C.puna_set_log(fn, LogCallback(), C.uintptr_t(logSources.Add(1)))
+	C.puna_ggml_set_log(fn, LogCallback(), C.uintptr_t(logSources.Add(1)))
 	if fn := l.Lookup("ggml_set_abort_callback"); fn != nil {
-		C.puna_set_abort(fn, abortCallback())
+		C.puna_ggml_set_abort(fn, abortCallback())
 	}
 	return nil
 }

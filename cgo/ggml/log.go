@@ -90,10 +90,7 @@ func (l *lines) add(level int, text string) {
 	defer l.mu.Unlock()
 	if level != C.GGML_LOG_LEVEL_CONT {
 		l.flush() // a new message ends an unfinished line
-		l.level = slog.LevelInfo
-		if level >= 0 && level < len(levels) {
-			l.level = levels[level]
-		}
+		l.level = levelOf(level)
 	}
 	for {
 		line, rest, ended := strings.Cut(text, "\n")
@@ -107,6 +104,13 @@ func (l *lines) add(level int, text string) {
 		}
 		text = rest
 	}
+}
+
+func levelOf(level int) slog.Level {
+	if level < 0 || level >= len(levels) {
+		return slog.LevelInfo
+	}
+	return levels[level]
 }
 
 // flush emits the line so far, if there is one.

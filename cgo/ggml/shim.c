@@ -35,7 +35,7 @@ static void *sibling(void *fn, const char *name, void *linked) {
 #endif
 }
 
-bool puna_threadpool_find(ggml_backend_reg_t reg, struct puna_threadpool_fns *fns) {
+bool puna_ggml_threadpool_find(ggml_backend_reg_t reg, struct puna_ggml_threadpool_fns *fns) {
     void *create = ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new");
     void *destroy = ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free");
     if (create == NULL || destroy == NULL) {
@@ -50,15 +50,15 @@ bool puna_threadpool_find(ggml_backend_reg_t reg, struct puna_threadpool_fns *fn
     return true;
 }
 
-struct ggml_threadpool *puna_threadpool_new(const struct puna_threadpool_fns *fns, struct ggml_threadpool_params *params) {
+struct ggml_threadpool *puna_ggml_threadpool_new(const struct puna_ggml_threadpool_fns *fns, struct ggml_threadpool_params *params) {
     return fns->create(params);
 }
 
-void puna_threadpool_free(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool) {
+void puna_ggml_threadpool_free(const struct puna_ggml_threadpool_fns *fns, struct ggml_threadpool *pool) {
     fns->destroy(pool);
 }
 
-bool puna_threadpool_pause(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool) {
+bool puna_ggml_threadpool_pause(const struct puna_ggml_threadpool_fns *fns, struct ggml_threadpool *pool) {
     if (fns->pause == NULL) {
         return false;
     }
@@ -66,7 +66,7 @@ bool puna_threadpool_pause(const struct puna_threadpool_fns *fns, struct ggml_th
     return true;
 }
 
-bool puna_threadpool_resume(const struct puna_threadpool_fns *fns, struct ggml_threadpool *pool) {
+bool puna_ggml_threadpool_resume(const struct puna_ggml_threadpool_fns *fns, struct ggml_threadpool *pool) {
     if (fns->resume == NULL) {
         return false;
     }
@@ -74,7 +74,7 @@ bool puna_threadpool_resume(const struct puna_threadpool_fns *fns, struct ggml_t
     return true;
 }
 
-void *puna_open(const char *path, char **cause) {
+void *puna_ggml_open(const char *path, char **cause) {
 #if !defined(_WIN32)
     void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const char *reason = lib == NULL ? dlerror() : NULL;
@@ -88,7 +88,7 @@ void *puna_open(const char *path, char **cause) {
     return lib;
 }
 
-void *puna_symbol(void *lib, const char *name) {
+void *puna_ggml_symbol(void *lib, const char *name) {
 #if !defined(_WIN32)
     return dlsym(lib, name);
 #else
@@ -96,18 +96,18 @@ void *puna_symbol(void *lib, const char *name) {
 #endif
 }
 
-int puna_score(void *fn) {
+int puna_ggml_score(void *fn) {
     return ((int (*)(void)) fn)();
 }
 
-void puna_set_log(void *fn, void *callback, uintptr_t source) {
+void puna_ggml_set_log(void *fn, void *callback, uintptr_t source) {
     ((void (*)(ggml_log_callback, void *)) fn)((ggml_log_callback) callback, (void *) source);
 }
 
-void puna_set_abort(void *fn, void *callback) {
+void puna_ggml_set_abort(void *fn, void *callback) {
     ((ggml_abort_callback_t (*)(ggml_abort_callback_t)) fn)((ggml_abort_callback_t) callback);
 }
 
-void puna_set_n_threads(void *fn, ggml_backend_t backend, int n) {
+void puna_ggml_set_n_threads(void *fn, ggml_backend_t backend, int n) {
     ((ggml_backend_set_n_threads_t) fn)(backend, n);
 }

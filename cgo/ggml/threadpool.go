@@ -44,7 +44,7 @@ type ThreadpoolParams struct {
 // goroutine that computes a graph may use it, and Close must not run meanwhile.
 type Threadpool struct {
 	handle
-	fns C.struct_puna_threadpool_fns
+	fns C.struct_puna_ggml_threadpool_fns
 }
 
 // NewThreadpool wraps ggml_threadpool_new of the CPU backend r (found by
@@ -56,11 +56,11 @@ func NewThreadpool(r Reg, p ThreadpoolParams) (*Threadpool, error) {
 		return nil, err
 	}
 	t := &Threadpool{}
-	if !C.puna_threadpool_find(r.c, &t.fns) {
+	if !C.puna_ggml_threadpool_find(r.c, &t.fns) {
 		return nil, fmt.Errorf("ggml: the backend %s makes no thread pools: use a CPU backend", r.Name())
 	}
 	cp := p.c()
-	c := C.puna_threadpool_new(&t.fns, &cp)
+	c := C.puna_ggml_threadpool_new(&t.fns, &cp)
 	if c == nil {
 		return nil, fmt.Errorf("ggml: cannot start a pool of %d threads", p.Threads)
 	}
@@ -106,19 +106,19 @@ func (t *Threadpool) Pointer() unsafe.Pointer { return t.ptr() }
 // graph. It reports false where the backend doesn't offer it.
 func (t *Threadpool) Pause() bool {
 	defer runtime.KeepAlive(t)
-	return bool(C.puna_threadpool_pause(&t.fns, (*C.struct_ggml_threadpool)(t.ptr())))
+	return bool(C.puna_ggml_threadpool_pause(&t.fns, (*C.struct_ggml_threadpool)(t.ptr())))
 }
 
 // Resume wraps ggml_threadpool_resume. It reports false where the backend doesn't
 // offer it.
 func (t *Threadpool) Resume() bool {
 	defer runtime.KeepAlive(t)
-	return bool(C.puna_threadpool_resume(&t.fns, (*C.struct_ggml_threadpool)(t.ptr())))
+	return bool(C.puna_ggml_threadpool_resume(&t.fns, (*C.struct_ggml_threadpool)(t.ptr())))
 }
 
 // Close wraps ggml_threadpool_free: it joins the workers. Idempotent.
 func (t *Threadpool) Close() {
 	t.close(func(c unsafe.Pointer) {
-		C.puna_threadpool_free(&t.fns, (*C.struct_ggml_threadpool)(c))
+		C.puna_ggml_threadpool_free(&t.fns, (*C.struct_ggml_threadpool)(c))
 	})
 }

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -25,52 +26,55 @@ const (
 
 // Prove compares a module's results with the baseline's, in this process, which a
 // bad module can crash: see [Verify] for the parent's side. base is a libggml-base
-// to load first, or "" if the module finds its own. The error says what is wrong
-// with the module; the verdict's State, Reason, At and Seconds are set either way.
-func Prove(module, base string) (v Verdict, err error) {
+// to load first, or "" if the module finds its own. The verdict says what is wrong
+// with the module.
+func Prove(module, base string) Verdict {
 	start := time.Now()
-	defer func() {
-		v.At, v.Seconds = start.UTC().Truncate(time.Second), time.Since(start).Seconds()
-		if err != nil && v.State != Unsupported {
-			v.State = Bad
+	v := Verdict{State: Proven, At: start.UTC().Truncate(time.Second)}
+	if err := v.prove(module, base); err != nil {
+		v.State, v.Reason = Bad, err.Error()
+		if errors.Is(err, errUnsupported) {
+			v.State = Unsupported
 		}
-		if err != nil {
-			v.Reason = err.Error()
-		}
-	}()
-	v.State = Proven
+	}
+	v.Seconds = time.Since(start).Seconds()
+	return v
+}
+
+// errUnsupported means that a module has no use on this machine, and no fault.
+var errUnsupported = errors.New("not for this machine")
+
+func (v *Verdict) prove(module, base string) error {
 	baseline, ok := ggml.DeviceByType(ggml.CPU)
 	if !ok {
-		return v, fmt.Errorf("this program has no CPU backend of its own to compare with")
+		return errors.New("this program has no CPU backend of its own to compare with")
 	}
 	lib, err := openModule(module, base)
 	if err != nil {
-		return v, err
+		return err
 	}
 	if v.Score = lib.Score(); v.Score == 0 {
-		v.State = Unsupported
-		return v, fmt.Errorf("this CPU lacks instructions that it was compiled for")
+		return fmt.Errorf("%w: the CPU lacks instructions that it was compiled for", errUnsupported)
 	}
 	reg, err := ggml.LoadBackend(module)
 	if err != nil {
-		return v, err
+		return err
 	}
 	devices := reg.Devices()
 	if v.Devices = len(devices); v.Devices == 0 {
-		v.State = Unsupported
-		return v, fmt.Errorf("the backend %s finds no device on this machine", reg.Name())
+		return fmt.Errorf("%w: the backend %s finds no device", errUnsupported, reg.Name())
 	}
-	p := proof{v: &v, refs: map[string]*reference{}}
+	p := proof{v: v, refs: map[string]*reference{}}
 	if p.baseline, err = newRunner(baseline); err != nil {
-		return v, err
+		return err
 	}
 	defer p.baseline.close()
 	for _, dev := range devices {
 		if err := p.device(dev); err != nil {
-			return v, fmt.Errorf("%s %w", dev.Name(), err)
+			return fmt.Errorf("%s %w", dev.Name(), err)
 		}
 	}
-	return v, nil
+	return nil
 }
 
 // ProveMain is the child process's main: the hidden command "puna kernels prove
@@ -81,11 +85,11 @@ func ProveMain(args []string, stdout io.Writer) int {
 		fmt.Fprintln(stdout, "usage: puna kernels prove MODULE [LIBGGML-BASE]")
 		return 2
 	}
-	v, err := Prove(args[0], append(args, "")[1])
+	v := Prove(args[0], append(args, "")[1])
 	if err := json.NewEncoder(stdout).Encode(v); err != nil {
 		return 2
 	}
-	if err != nil {
+	if v.State != Proven {
 		return 1
 	}
 	return 0
