@@ -2,41 +2,119 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/ggml"
+	"github.com/puna-ai/puna/cgo/kernels"
 )
 
-// Options configure an [Engine]. The zero value loads the best kernels that are
-// installed and uses every CPU that the process may run on.
+// Options configure an [Engine]. The zero value loads the best proven kernels that
+// are installed and uses every physical CPU that the process may run on.
 type Options struct {
-	Log *slog.Logger // nil: slog.Default()
+	Kernels kernels.Options
+	Log     *slog.Logger // llama.cpp's messages too; nil: slog.Default()
 }
 
 // Engine owns what the models of a process share: kernels and thread pools. It is
 // safe for concurrent use.
 type Engine struct {
-	log *slog.Logger
+	log    *slog.Logger
+	report kernels.Report
 
 	mu     sync.Mutex
+	pools  map[int]*pool // by number of threads
 	models map[*Model]struct{}
 	closed bool
 }
 
-// Open loads the kernels.
-func Open(o Options) (*Engine, error) {
-	return nil, puna.Errorf(puna.Unsupported, "the engine is not here yet")
+// pool is a set of ggml's threads. Contexts that use it decode one at a time.
+type pool struct {
+	threads *ggml.Threadpool
+	turn    sync.Mutex
 }
+
+// poll is how long ggml's idle workers spin before they sleep, in its unit of 128 Ki
+// rounds: some milliseconds, enough to be awake for the next step of an answer, and
+// nothing when no request runs.
+const poll = 1
+
+// Open loads the kernels, once per process: a second Engine has those of the first,
+// whatever its options say. It fails only where Options.Kernels names kernels that
+// can't be used.
+func Open(o Options) (*Engine, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Kernels.Logger == nil {
+		o.Kernels.Logger = o.Log
+	}
+	ggml.SetLogger(slog.New(quiet{o.Log.Handler()}))
+	report, err := kernels.Load(o.Kernels)
+	if err != nil {
+		return nil, puna.Errorf(puna.Invalid, "%w", err)
+	}
+	return &Engine{log: o.Log, report: report, pools: map[int]*pool{}, models: map[*Model]struct{}{}}, nil
+}
+
+// Kernels says which kernels are in use and which devices there are.
+func (e *Engine) Kernels() kernels.Report { return e.report }
 
 // Close closes every model, canceling the requests that run, and frees the thread
 // pools. The kernels stay loaded. Idempotent.
-func (e *Engine) Close() error { return nil }
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	var models []*Model
+	for m := range e.models {
+		models = append(models, m)
+	}
+	e.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var errs []error
+	for _, m := range models {
+		errs = append(errs, m.Close(ctx))
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n, p := range e.pools {
+		p.threads.Close()
+		delete(e.pools, n)
+	}
+	return errors.Join(errs...)
+}
 
-// Load reads a model's weights and makes its first context. Canceling ctx stops it.
-// Errors: [puna.NotFound] no such file; [puna.Invalid] not a GGUF, or broken;
-// [puna.Unsupported] an architecture that the llama.cpp inside doesn't know;
-// [puna.NoMemory].
-func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
-	return nil, puna.Errorf(puna.Unsupported, "the engine is not here yet")
+// pool returns the pool of n threads.
+func (e *Engine) pool(n int) (*pool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.pools[n]; p != nil {
+		return p, nil
+	}
+	threads, err := kernels.NewThreadpool(ggml.ThreadpoolParams{Threads: n, Poll: poll})
+	if err != nil {
+		return nil, puna.Errorf(puna.Internal, "%w", err)
+	}
+	e.pools[n] = &pool{threads: threads}
+	return e.pools[n], nil
+}
+
+// enter lists m among the engine's models; leave takes it off.
+func (e *Engine) enter(m *Model) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return puna.Errorf(puna.Unavailable, "the engine is closed")
+	}
+	e.models[m] = struct{}{}
+	return nil
+}
+
+func (e *Engine) leave(m *Model) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.models, m)
 }

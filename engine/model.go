@@ -2,60 +2,36 @@ package engine
 
 import (
 	"context"
-	"iter"
+	"sync"
 	"time"
 
 	"github.com/puna-ai/puna"
-)
-
-// LoadOptions describe a model: the file, and what a Modelfile says about it.
-//
-// It has more than 15 fields because it is what a Modelfile and a load can say.
-type LoadOptions struct {
-	Path     string    // the GGUF file
-	Name     string    // what errors and templates call the model; "": the file's base name
-	Adapters []Adapter // in effect for every request
-
-	Options  puna.Options   // the model's own; requests go over them
-	Template string         // Go template syntax; goes before Renderer and the GGUF's own
-	Renderer string         // a name that Ollama's renderers know
-	Parser   string         // a name that Ollama's parsers know
-	System   string         // the system message of requests without one
-	Messages []puna.Message // go before the messages of every chat
-
-	// Progress is called with the loaded share, 0 to 1, from the loading goroutine.
-	Progress func(fraction float64)
-
-	Repack      Repack
-	PoolTokens  int           // cells of the KV cache that all requests share; 0: twice num_ctx
-	NumParallel int           // requests that run at once, others wait; 0: as many as fit, at most 64
-	MaxGap      time.Duration // the longest gap between two tokens of a stream that a long prompt beside it may cause; 0: 250 ms
-	NoReuse     bool          // compute every prompt from its start
-}
-
-// Adapter is a LoRA adapter file.
-type Adapter struct {
-	Path  string
-	Scale float64 // 0: 1
-}
-
-// Repack says whether weights are copied into the layout that this CPU multiplies
-// fastest (AMX, interleaved rows). The copy is private memory of about the size of
-// the file, and takes about a second for each gigabyte; without it the pages of
-// the mapped file are shared by every process that runs the model.
-type Repack int
-
-// The choices; the zero value decides by what pays.
-const (
-	RepackAuto Repack = iota
-	RepackOn
-	RepackOff
+	"github.com/puna-ai/puna/cgo/ggml"
+	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/engine/loop"
+	"github.com/puna-ai/puna/models/template"
 )
 
 // Model is a loaded model. It is safe for concurrent use.
 type Model struct {
-	engine *Engine
-	opts   LoadOptions
+	engine   *Engine
+	opts     LoadOptions
+	llama    *llama.Model
+	vocab    *llama.Vocab
+	adapters []*llama.AdapterLora
+	eog      []llama.Token // end tokens
+	plain    bool          // attention over one KV cache: prefixes can be shared
+	source   template.Source
+	template *template.Template
+
+	closing sync.WaitGroup // contexts that are being closed
+	users   sync.WaitGroup // calls that use the vocabulary
+
+	mu     sync.Mutex // of what follows
+	loops  map[shape]*runner
+	now    uint64
+	past   loop.Stats // of contexts that were closed
+	closed bool
 }
 
 // Info describes a loaded model.
@@ -65,8 +41,8 @@ type Info struct {
 	Architecture  string // "llama"
 	Description   string // "llama 1B Q4_K - Medium"
 	Parameters    int64
-	Size          int64 // bytes of weights, KV cache and compute buffers
-	SizeVRAM      int64 // of these, bytes in the memory of GPUs
+	Size          int64 // bytes of weights and of all KV caches
+	SizeVRAM      int64 // of these, bytes in the memory of GPUs, by the share of layers there
 	Layers        int
 	GPULayers     int
 	TrainContext  int // tokens that the model was trained for
@@ -79,9 +55,70 @@ type Info struct {
 	Reuse         bool // whether prompts reuse computed prefixes
 }
 
+// Info describes the model.
+func (m *Model) Info() Info {
+	if !m.use() {
+		return Info{Name: m.opts.Name, Path: m.opts.Path}
+	}
+	defer m.users.Done()
+	arch, _ := m.llama.MetaValStr("general.architecture")
+	i := Info{
+		Name: m.opts.Name, Path: m.opts.Path, Architecture: arch, Description: m.llama.Desc(),
+		Parameters: int64(m.llama.NParams()), Size: int64(m.llama.Size()),
+		Layers: m.llama.NLayer(), TrainContext: m.llama.NCtxTrain(), Vocabulary: m.vocab.NTokens(),
+		Embedding: m.llama.NEmbd(), Capabilities: m.capabilities(), Variant: m.engine.report.Variant,
+		Threads: m.shape(m.opts.Options).threads, Reuse: m.plain && !m.opts.NoReuse,
+	}
+	m.mu.Lock()
+	for _, r := range m.loops {
+		i.Size += int64(r.cells) * m.cellBytes()
+		i.ContextLength = max(i.ContextLength, min(r.cells, i.TrainContext))
+	}
+	m.mu.Unlock()
+	if m.engine.hasGPU() {
+		i.GPULayers = i.Layers
+		if n := puna.Or(m.opts.Options.NumGPU, -1); n >= 0 {
+			i.GPULayers = min(n, i.Layers)
+		}
+		i.SizeVRAM = i.Size * int64(i.GPULayers) / int64(max(1, i.Layers))
+	}
+	return i
+}
+
+// cellBytes is the size of a cell of the KV cache: keys and values of all layers.
+func (m *Model) cellBytes() int64 {
+	width := int64(m.llama.NEmbd() / max(1, m.llama.NHead()) * m.llama.NHeadKV())
+	return 2 * int64(kvTypes[m.opts.KVType].RowSize(width)) * int64(m.llama.NLayer())
+}
+
+func (e *Engine) hasGPU() bool {
+	for _, d := range e.report.Devices {
+		if d.Type == ggml.GPU || d.Type == ggml.IGPU {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Model) capabilities() []puna.Capability {
+	if !m.generates() {
+		return []puna.Capability{puna.CanEmbed}
+	}
+	all := []puna.Capability{puna.CanComplete}
+	for _, c := range []puna.Capability{puna.CanTools, puna.CanThink} {
+		if m.template.Supports(c) {
+			all = append(all, c)
+		}
+	}
+	if m.template.Supports(puna.CanInsert) || m.canFIM() {
+		all = append(all, puna.CanInsert)
+	}
+	return all
+}
+
 // Stats are counters of a model since its load, and gauges of now.
 type Stats struct {
-	Requests        int64 // answered, canceled and failed ones included
+	Requests        int64 // canceled and failed ones included
 	Running         int   // requests in the batch
 	Waiting         int   // requests that wait for room
 	Steps           int64 // decodes
@@ -89,46 +126,151 @@ type Stats struct {
 	CachedTokens    int64 // of prompts, reused instead
 	GeneratedTokens int64
 	Preempted       int64 // times a request lost its cells to others and was computed again
-	Cells           int   // of the KV cache
+	Cells           int   // of the KV caches
 	CellsUsed       int   // by running requests and cached prefixes
 	CachedPrefixes  int
 	DecodeTime      time.Duration // inside llama_decode
 	StepTime        time.Duration // of all steps, DecodeTime included
 }
 
-// Generate answers req: a chat, or a completion. The sequence can be ranged over
-// once; leaving it early, or canceling ctx, cancels the request at the next step.
-// Of req, Model, KeepAlive, OnLoad and the options of loading (num_gpu, main_gpu,
-// use_mmap) don't count here. A nil Truncate means an error for a prompt that is
-// too long, a nil Shift means that a full context ends the answer.
-//
-// A request with neither messages nor a prompt is answered with [puna.DoneLoad].
-func (m *Model) Generate(ctx context.Context, req *puna.Request) iter.Seq2[puna.Event, error] {
-	return func(yield func(puna.Event, error) bool) {
-		yield(puna.Event{}, puna.Errorf(puna.Unsupported, "the engine is not here yet"))
+// Stats reads the counters.
+func (m *Model) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sum, cells := m.past, 0
+	for _, r := range m.loops {
+		now := r.Stats()
+		sum = add(sum, now)
+		sum.Usage.Cells += now.Usage.Cells
+		sum.Running += now.Running
+		sum.Waiting += now.Waiting
+		sum.Prefixes += now.Prefixes
+		cells += r.cells
 	}
+	return Stats{
+		Requests: sum.Requests, Running: sum.Running, Waiting: sum.Waiting, Steps: sum.Steps,
+		PromptTokens: sum.Prompt, CachedTokens: sum.Cached, GeneratedTokens: sum.Generated,
+		Preempted: sum.Preempts, Cells: cells, CellsUsed: sum.Usage.Cells, CachedPrefixes: sum.Prefixes,
+		DecodeTime: sum.Decode, StepTime: sum.Step,
+	}
+}
+
+// add adds b's counters, not its gauges, to a.
+func add(a, b loop.Stats) loop.Stats {
+	a.Requests += b.Requests
+	a.Steps += b.Steps
+	a.Prompt += b.Prompt
+	a.Cached += b.Cached
+	a.Generated += b.Generated
+	a.Decode += b.Decode
+	a.Step += b.Step
+	a.Preempts += b.Preempts
+	return a
 }
 
 // Tokenize splits text into tokens. Special says whether the texts of control
 // tokens become these tokens, and a beginning-of-sequence token is added where the
 // model wants one.
 func (m *Model) Tokenize(text string, special bool) ([]int, error) {
-	return nil, puna.Errorf(puna.Unsupported, "the engine is not here yet")
+	if !m.use() {
+		return nil, m.unloaded()
+	}
+	defer m.users.Done()
+	tokens, err := m.vocab.Tokenize(text, special, special)
+	if err != nil {
+		return nil, puna.Errorf(puna.Invalid, "%w", err)
+	}
+	return ints(tokens), nil
 }
 
 // Detokenize is the text of tokens, control tokens included; it may not be valid
 // UTF-8 where a character is split over tokens outside the slice.
 func (m *Model) Detokenize(tokens []int) (string, error) {
-	return "", puna.Errorf(puna.Unsupported, "the engine is not here yet")
+	if !m.use() {
+		return "", m.unloaded()
+	}
+	defer m.users.Done()
+	ts, err := m.tokens(tokens)
+	if err != nil {
+		return "", err
+	}
+	text, err := m.vocab.Detokenize(ts, false, true)
+	if err != nil {
+		return "", puna.Errorf(puna.Invalid, "%w", err)
+	}
+	return text, nil
 }
 
-// Info describes the model.
-func (m *Model) Info() Info { return Info{} }
+// tokens checks what a caller says are tokens.
+func (m *Model) tokens(all []int) ([]llama.Token, error) {
+	ts := make([]llama.Token, len(all))
+	for i, t := range all {
+		if t < 0 || t >= m.vocab.NTokens() {
+			return nil, puna.Errorf(puna.Invalid, "token %d at %d: the model has 0 to %d", t, i, m.vocab.NTokens()-1)
+		}
+		ts[i] = llama.Token(t)
+	}
+	return ts, nil
+}
 
-// Stats reads the counters.
-func (m *Model) Stats() Stats { return Stats{} }
+func ints(tokens []llama.Token) []int {
+	all := make([]int, len(tokens))
+	for i, t := range tokens {
+		all[i] = int(t)
+	}
+	return all
+}
+
+// use counts the caller as a user of the weights and the vocabulary, unless the
+// model is closed. The caller calls users.Done.
+func (m *Model) use() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.users.Add(1)
+	}
+	return !m.closed
+}
+
+func (m *Model) unloaded() error {
+	return puna.Errorf(puna.Unavailable, "%q was unloaded: try again", m.opts.Name)
+}
 
 // Close waits until the running requests end, or until ctx is done and then
 // cancels them, and frees the model. Requests that come later fail with
 // [puna.Unavailable]. Idempotent.
-func (m *Model) Close(ctx context.Context) error { return nil }
+func (m *Model) Close(ctx context.Context) error {
+	m.mu.Lock()
+	first := !m.closed
+	m.closed = true
+	loops := m.loops
+	m.loops = nil
+	m.mu.Unlock()
+	for _, r := range loops {
+		m.closing.Go(func() { m.closeRunner(ctx, r) })
+	}
+	m.closing.Wait()
+	if first {
+		m.users.Wait()
+		m.free()
+		m.engine.leave(m)
+	}
+	return nil
+}
+
+// free gives up what open made.
+func (m *Model) free() {
+	m.mu.Lock()
+	loops := m.loops
+	m.loops = nil
+	m.mu.Unlock()
+	for _, r := range loops {
+		m.closeRunner(context.Background(), r)
+	}
+	for _, a := range m.adapters {
+		a.Close()
+	}
+	if m.llama != nil {
+		m.llama.Close()
+	}
+}

@@ -94,4 +94,3 @@ func (s *Scheduler) preemptAt(victim int) {
 	q.span, q.again = nil, true
 	s.preempt++
 }
-

@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/ggml"
+	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/engine/loop"
+	"github.com/puna-ai/puna/engine/sample"
+	"github.com/puna-ai/puna/engine/sched"
+)
+
+const (
+	maxIDs       = 256  // llama_max_parallel_sequences
+	maxRunning   = 32   // by default
+	cachedIDs    = 32   // for prefixes beside running sequences, where they can be reused
+	minPool      = 8192 // cells, by default
+	maxContexts  = 3    // of one model; one more closes the one used least recently
+	otherRunning = 8    // by default, where each sequence has a state or window of its own
+	cellAlign    = 256  // of n_ctx, in llama.cpp
+)
+
+// shape is what contexts of a model differ in.
+type shape struct{ batch, threads int }
+
+// runner is a context and the loop that owns it.
+type runner struct {
+	*loop.Loop
+	cells   int
+	used    uint64 // logical time of the last request
+	scratch []*sample.Scratch
+}
+
+// limit is how many tokens a request may have: num_ctx, no more than the model was
+// trained for.
+func (m *Model) limit(o puna.Options) int {
+	n := puna.Or(o.NumCtx, m.engine.defaultContext())
+	if train := m.llama.NCtxTrain(); train > 0 && n > train {
+		n = train
+	}
+	return n
+}
+
+// defaultContext is Ollama's default of num_ctx, by the memory of all GPUs.
+func (e *Engine) defaultContext() int {
+	const gib = 1 << 30
+	var total uint64
+	for _, d := range e.report.Devices {
+		if d.Type == ggml.GPU {
+			total += d.MemoryTotal
+		}
+	}
+	switch {
+	case total < 23*gib:
+		return 4096
+	case total < 47*gib:
+		return 32768
+	}
+	return 262144
+}
+
+func (m *Model) shape(o puna.Options) shape {
+	threads := puna.Or(o.NumThread, 0)
+	if threads == 0 {
+		threads = Threads()
+	}
+	return shape{batch: puna.Or(o.NumBatch, 512), threads: threads}
+}
+
+// acquire returns a context that a request with options o fits in: one there is, or
+// a new one, which replaces a smaller one.
+func (m *Model) acquire(o puna.Options) (*runner, error) {
+	limit, s := m.limit(o), m.shape(o)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, puna.Errorf(puna.Unavailable, "%q was unloaded: try again", m.opts.Name)
+	}
+	r := m.loops[s]
+	if r == nil || r.cells < limit {
+		next, err := m.newRunner(s, m.poolFor(limit))
+		if err != nil {
+			return nil, err
+		}
+		m.retire(s)
+		m.loops[s], r = next, next
+		m.makeRoom(s)
+	}
+	m.now++
+	r.used = m.now
+	return r, nil
+}
+
+// poolFor is the number of cells for requests of up to limit tokens.
+func (m *Model) poolFor(limit int) int {
+	n := m.opts.PoolTokens
+	if n == 0 {
+		n = minPool
+	}
+	n = max(n, limit)
+	return (n + cellAlign - 1) / cellAlign * cellAlign
+}
+
+// retire closes a context when its requests have ended.
+func (m *Model) retire(s shape) {
+	r := m.loops[s]
+	if r == nil {
+		return
+	}
+	delete(m.loops, s)
+	m.closing.Go(func() { m.closeRunner(context.Background(), r) })
+}
+
+// makeRoom retires the context that wasn't used for longest, if there are too many.
+func (m *Model) makeRoom(except shape) {
+	if len(m.loops) <= maxContexts {
+		return
+	}
+	var oldest shape
+	var found *runner
+	for s, r := range m.loops {
+		if s != except && (found == nil || r.used < found.used) {
+			oldest, found = s, r
+		}
+	}
+	m.retire(oldest)
+}
+
+func (m *Model) closeRunner(ctx context.Context, r *runner) {
+	r.Close(ctx)
+	for _, x := range r.scratch {
+		x.Close()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.past = add(m.past, r.Stats())
+}
+
+// newRunner makes a context of so many cells.
+func (m *Model) newRunner(s shape, cells int) (*runner, error) {
+	p, err := m.engine.pool(s.threads)
+	if err != nil {
+		return nil, err
+	}
+	cfg := m.schedule(s, cells)
+	b, err := m.newBackend(s, cfg, p)
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{cells: cells}
+	workers := min(s.threads, 4)
+	for range workers {
+		x, err := sample.NewScratch(m.vocab.NTokens())
+		if err != nil {
+			b.Close()
+			return nil, puna.Errorf(puna.NoMemory, "%w", err)
+		}
+		r.scratch = append(r.scratch, x)
+	}
+	r.Loop = loop.New(b, loop.Config{Sched: cfg, Workers: workers, Turn: &p.turn, Log: m.engine.log})
+	return r, nil
+}
+
+// schedule sets the budgets of a context.
+func (m *Model) schedule(s shape, cells int) sched.Config {
+	running := m.opts.NumParallel
+	cfg := sched.Config{Cells: cells, Batch: s.batch, MaxGap: m.opts.MaxGap, Plain: m.plain && !m.opts.NoReuse}
+	switch {
+	case m.plain:
+		if running == 0 {
+			running = maxRunning
+		}
+		cfg.IDs = min(running+cachedIDs, maxIDs)
+	default:
+		if running == 0 {
+			running = otherRunning
+		}
+		cfg.IDs = running
+	}
+	cfg.Running = min(running, s.batch)
+	return cfg
+}
+
+func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error) {
+	params := llama.ContextDefaultParams()
+	params.NCtx = uint32(cfg.Cells)
+	params.NBatch, params.NUbatch = uint32(s.batch), uint32(s.batch)
+	params.NSeqMax = uint32(cfg.IDs)
+	params.NThreads, params.NThreadsBatch = int32(s.threads), int32(s.threads)
+	params.TypeK, params.TypeV = kvTypes[m.opts.KVType], kvTypes[m.opts.KVType]
+	params.KVUnified, params.NoPerf = true, true
+	c, err := m.llama.InitFromModel(params)
+	if err != nil {
+		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q: %w", cfg.Cells, m.opts.Name, err)
+	}
+	c.AttachThreadpool(p.threads, nil)
+	for i, a := range m.adapters {
+		scale := m.opts.Adapters[i].Scale
+		if scale == 0 {
+			scale = 1
+		}
+		if err := c.SetAdapterLora(a, float32(scale)); err != nil {
+			c.Close()
+			return nil, puna.Errorf(puna.Invalid, "%w", err)
+		}
+	}
+	batch, err := llama.NewBatch(s.batch, 0, 1)
+	if err != nil {
+		c.Close()
+		return nil, puna.Errorf(puna.NoMemory, "%w", err)
+	}
+	return &backend{c: c, batch: batch}, nil
+}
+
+// backend is a llama_context behind the loop's interface.
+type backend struct {
+	c     *llama.Context
+	batch *llama.Batch
+	id    [1]llama.SeqID
+}
+
+func (b *backend) Apply(ops []sched.Op) error {
+	for _, op := range ops {
+		if op.Copy {
+			if err := b.c.MemorySeqCp(op.Src, op.Dst, 0, llama.Pos(op.N)); err != nil {
+				return err
+			}
+			continue
+		}
+		switch ok, err := b.c.MemorySeqRm(op.Dst, llama.Pos(op.N), -1); {
+		case err != nil:
+			return err
+		case !ok:
+			return fmt.Errorf("sequence %d can't be cut at %d", op.Dst, op.N)
+		}
+	}
+	return nil
+}
+
+func (b *backend) Decode(rows []sched.Row) error {
+	b.batch.Clear()
+	for i := range rows {
+		r := &rows[i]
+		b.id[0] = r.ID
+		if err := b.batch.Add(r.Token, r.Pos, b.id[:], r.Output); err != nil {
+			return err
+		}
+	}
+	switch err := b.c.Decode(b.batch); {
+	case errors.Is(err, llama.ErrNoKVSlot):
+		return loop.ErrNoSlot
+	case errors.Is(err, llama.ErrAborted):
+		return loop.ErrAborted
+	default:
+		return err
+	}
+}
+
+func (b *backend) Logits(row int) []float32 { return b.c.GetLogitsIth(row) }
+func (b *backend) SetAbort(on bool)         { b.c.SetAbort(on) }
+func (b *backend) Reset() error             { return b.c.MemoryClear(true) }
+
+func (b *backend) Close() {
+	b.c.Close()
+	b.batch.Close()
+}

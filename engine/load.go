@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"time"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/ggml"
+	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/models/gguf"
+	"github.com/puna-ai/puna/models/template"
+)
+
+// LoadOptions describe a model: the file, and what a Modelfile says about it.
+//
+// It has more than 15 fields because it is what a Modelfile and a load can say.
+type LoadOptions struct {
+	Path     string    // the GGUF file, of a split model the first
+	Name     string    // what errors and templates call the model; "": the file's base name
+	Adapters []Adapter // in effect for every request
+
+	Options  puna.Options   // the model's own; requests go over them
+	Template string         // Go template syntax; goes before Renderer and the GGUF's own
+	Renderer string         // a name that Ollama's renderers know
+	Parser   string         // a name that Ollama's parsers know
+	System   string         // the system message of requests without one
+	Messages []puna.Message // go before the messages of every chat
+
+	// Progress is called with the loaded share, 0 to 1, from the loading goroutine.
+	Progress func(fraction float64)
+
+	Repack      Repack
+	KVType      string        // of the KV cache: "f16" (also ""), "q8_0" or "q4_0"
+	PoolTokens  int           // cells of the KV cache that all requests share; 0: num_ctx, and at least 8192
+	NumParallel int           // requests that run at once, others wait; 0: as many as fit, at most 32
+	MaxGap      time.Duration // the longest gap between two tokens of a stream that a long prompt beside it may cause; 0: 250 ms
+	NoReuse     bool          // compute every prompt from its start
+}
+
+// Adapter is a LoRA adapter file.
+type Adapter struct {
+	Path  string
+	Scale float64 // 0: 1
+}
+
+// Repack says whether weights are copied into the layout that this CPU multiplies
+// fastest (AMX, interleaved rows). The copy is private memory of up to the size of
+// the file, and takes about a second for each gigabyte; without it the pages of
+// the mapped file are shared by every process that runs the model.
+type Repack int
+
+// The choices. Auto repacks wherever the kernels in use have a layout for the
+// weights, since prompts and batches are then several times as fast.
+const (
+	RepackAuto Repack = iota
+	RepackOn
+	RepackOff
+)
+
+var kvTypes = map[string]ggml.Type{"": ggml.F16, "f16": ggml.F16, "q8_0": ggml.Q8_0, "q4_0": ggml.Q4_0}
+
+// Load reads a model's weights and makes its first context. Canceling ctx stops it.
+// Errors: [puna.NotFound] no such file; [puna.Invalid] not a GGUF, or broken;
+// [puna.Unsupported] an architecture that the llama.cpp inside doesn't know (a
+// [gguf.ArchError] inside); [puna.NoMemory].
+func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
+	if o.Name == "" {
+		o.Name = filepath.Base(o.Path)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	file, err := gguf.Open(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Validate(); err != nil {
+		return nil, err
+	}
+	m := &Model{engine: e, opts: o, loops: map[shape]*runner{}}
+	if err := m.open(ctx, file); err != nil {
+		m.free()
+		return nil, err
+	}
+	if err := e.enter(m); err != nil {
+		m.free()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (o *LoadOptions) check() error {
+	if err := o.Options.Validate(); err != nil {
+		return err
+	}
+	if _, ok := kvTypes[o.KVType]; !ok {
+		return puna.Errorf(puna.Invalid, "KV cache type %q: need f16, q8_0 or q4_0", o.KVType)
+	}
+	if o.PoolTokens < 0 || o.PoolTokens > math.MaxInt32/2 || o.NumParallel < 0 || o.NumParallel > maxIDs {
+		return puna.Errorf(puna.Invalid, "%d tokens for %d requests: need up to %d, and up to %d", o.PoolTokens, o.NumParallel, math.MaxInt32/2, maxIDs)
+	}
+	return nil
+}
+
+// open loads the weights, the adapters and the template, and makes a context.
+func (m *Model) open(ctx context.Context, file *gguf.File) (err error) {
+	if m.llama, err = m.loadWeights(ctx); err != nil {
+		return err
+	}
+	m.vocab = m.llama.Vocab()
+	m.plain = !m.llama.IsRecurrent() && !m.llama.IsHybrid() && m.llama.NSWA() == 0
+	for t := range llama.Token(m.vocab.NTokens()) {
+		if m.vocab.IsEOG(t) {
+			m.eog = append(m.eog, t)
+		}
+	}
+	for _, a := range m.opts.Adapters {
+		lora, err := m.llama.AdapterLoraInit(a.Path)
+		if err != nil {
+			return puna.Errorf(puna.Invalid, "%w", err)
+		}
+		m.adapters = append(m.adapters, lora)
+	}
+	m.source = template.Source{
+		Model: m.opts.Name, Modelfile: m.opts.Template, Renderer: m.opts.Renderer, Parser: m.opts.Parser,
+		Jinja: file.ChatTemplate(""), JinjaTool: file.ChatTemplate("tool_use"),
+		BOS: m.vocab.GetText(m.vocab.BOS()), EOS: m.vocab.GetText(m.vocab.EOS()),
+	}
+	if m.template, err = template.New(m.source); err != nil {
+		return err
+	}
+	if m.generates() {
+		_, err = m.acquire(m.opts.Options)
+	}
+	return err
+}
+
+func (m *Model) loadWeights(ctx context.Context) (*llama.Model, error) {
+	o := &m.opts
+	params := llama.ModelDefaultParams()
+	params.UseMmap = puna.Or(o.Options.UseMmap, true)
+	params.UseExtraBufts = o.Repack != RepackOff
+	params.NGPULayers = int32(puna.Or(o.Options.NumGPU, -1))
+	if params.NGPULayers < 0 {
+		params.NGPULayers = math.MaxInt16 // more than any model has
+	}
+	params.MainGPU = int32(puna.Or(o.Options.MainGPU, 0))
+	params.Progress = func(fraction float32) bool {
+		if o.Progress != nil {
+			o.Progress(float64(fraction))
+		}
+		return ctx.Err() == nil
+	}
+	model, err := llama.LoadModelFromFile(o.Path, params)
+	switch {
+	case err == nil:
+		return model, nil
+	case errors.Is(err, llama.ErrCancelled):
+		return nil, puna.Errorf(puna.Canceled, "loading %q: %w", o.Name, context.Cause(ctx))
+	case errors.Is(err, llama.ErrUnknownArchitecture):
+		return nil, puna.Errorf(puna.Unsupported, "loading %q: %w", o.Name, err)
+	}
+	return nil, puna.Errorf(puna.Invalid, "loading %q: %w", o.Name, err)
+}
+
+// generates reports whether the model writes text.
+func (m *Model) generates() bool {
+	return m.llama.HasDecoder() && !m.llama.HasEncoder() && !m.llama.IsDiffusion() && m.vocab.NTokens() > 0 &&
+		m.vocab.Type() != llama.VocabNone && m.causal()
+}
+
+// causal reports whether tokens attend only to those before them; embedding models
+// don't.
+func (m *Model) causal() bool {
+	arch, _ := m.llama.MetaValStr("general.architecture")
+	value, _ := m.llama.MetaValStr(fmt.Sprintf("%s.attention.causal", arch))
+	return value != "false"
+}
