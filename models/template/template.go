@@ -3,6 +3,7 @@ package template
 import (
 	"fmt"
 	"strings"
+	"sync"
 	texttemplate "text/template"
 	"time"
 
@@ -55,6 +56,7 @@ type Template struct {
 	goText   *goTemplate
 	jinja    *jinjaTemplate
 	withTool *jinjaTemplate // of JinjaTool; may be nil
+	callForm func() string
 }
 
 // chatML is the template of models that carry none. Qwen's way of tools is the one
@@ -100,6 +102,7 @@ Answer a call with the function's name and arguments as JSON:
 // aren't tried.
 func New(src Source) (*Template, error) {
 	t := &Template{source: src}
+	t.callForm = sync.OnceValue(t.renderCall)
 	var err error
 	switch {
 	case src.Modelfile != "":
