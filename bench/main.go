@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"github.com/puna-ai/puna/bench/reference"
+	"github.com/puna-ai/puna/cgo/kernels"
+	"github.com/puna-ai/puna/engine"
+)
+
+// settings are the flags.
+type settings struct {
+	dir     string
+	shapes  string
+	quant   string
+	repeat  int
+	tokens  int
+	prompt  int
+	threads int
+	variant string
+}
+
+func main() {
+	var s settings
+	cache, _ := os.UserCacheDir()
+	flag.StringVar(&s.dir, "dir", filepath.Join(cache, "puna", "bench"), "where the synthetic models lie")
+	flag.StringVar(&s.shapes, "shapes", "llama1b,qwen0.5b", "shapes to measure")
+	flag.StringVar(&s.quant, "quant", "Q4_K_M", "quantization")
+	flag.IntVar(&s.repeat, "repeat", 5, "runs of each measurement")
+	flag.IntVar(&s.tokens, "tokens", 48, "tokens to generate in a run")
+	flag.IntVar(&s.prompt, "prompt", 512, "tokens of a long prompt, about")
+	flag.IntVar(&s.threads, "threads", 0, "threads; 0: the engine's choice")
+	flag.StringVar(&s.variant, "variant", "", "CPU kernels; empty: the best")
+	flag.Parse()
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := s.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (s settings) run(ctx context.Context) error {
+	if flag.NArg() == 2 && flag.Arg(0) == "hold" {
+		return hold(ctx, flag.Arg(1))
+	}
+	tmp, err := os.MkdirTemp("", "puna-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	bin, err := reference.Build(tmp)
+	if err != nil {
+		return err
+	}
+	e, err := engine.Open(engine.Options{Kernels: kernels.Options{Variant: s.variant}})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	for shape := range strings.SplitSeq(s.shapes, ",") {
+		path, err := s.model(shape, s.quant)
+		if err != nil {
+			return err
+		}
+		if err := s.measureShape(ctx, e, bin, shape, path); err != nil {
+			return fmt.Errorf("%s: %w", shape, err)
+		}
+	}
+	return s.measureTiny(ctx, e)
+}

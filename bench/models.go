@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/internal/testmodel"
+)
+
+// model returns the path of a shape's file, making it where there is none.
+func (s settings) model(name, quant string) (string, error) {
+	path := filepath.Join(s.dir, name+"-"+strings.ToLower(quant)+".gguf")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	shape, err := testmodel.ByName(name)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(os.Stderr, "making %s\n", path)
+	wide := path + ".f16"
+	defer os.Remove(wide)
+	if err := testmodel.Write(wide, shape); err != nil {
+		return "", err
+	}
+	params := llama.QuantizeDefaultParams()
+	if params.FType, err = llama.ParseFType(quant); err != nil {
+		return "", err
+	}
+	llama.BackendInit()
+	if err := llama.Quantize(wide, path+".part", params); err != nil {
+		os.Remove(path + ".part")
+		return "", err
+	}
+	return path, os.Rename(path+".part", path)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/local"
+	"github.com/puna-ai/puna/server"
+	"github.com/puna-ai/puna/server/remote"
+)
+
+// measureTiny measures what a request costs besides computing: one token of a
+// tiny model over HTTP.
+func (s settings) measureTiny(ctx context.Context, e *engine.Engine) error {
+	path, err := s.model("tiny", "Q8_0")
+	if err != nil {
+		return err
+	}
+	svc, err := local.Open(local.Options{AllowPaths: true})
+	if err != nil {
+		return err
+	}
+	defer svc.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go (&server.Server{Service: svc}).Serve(ctx, ln)
+
+	client, err := remote.New(remote.Options{URL: &url.URL{Scheme: "http", Host: ln.Addr().String()}})
+	if err != nil {
+		return err
+	}
+	var inProcess, overHTTP []float64
+	for range 200 {
+		req := &puna.Request{Model: path, Prompt: randomText(4), Raw: true, Options: puna.Options{NumPredict: new(1), Temperature: new(0.0)}}
+		for _, g := range []struct {
+			puna.Generator
+			times *[]float64
+		}{{svc, &inProcess}, {client, &overHTTP}} {
+			start := time.Now()
+			if _, err := generate(ctx, g, req); err != nil {
+				return err
+			}
+			*g.times = append(*g.times, time.Since(start).Seconds()*1000)
+			time.Sleep(5 * time.Millisecond) // idle in between, as clients are
+		}
+	}
+	report("one token of a tiny model, median", "%.2f ms in process, %.2f ms over HTTP", median(inProcess), median(overHTTP))
+	return nil
+}

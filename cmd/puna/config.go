@@ -1,0 +1,161 @@
+package main
+
+import (
+	"cmp"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/puna-ai/puna"
+)
+
+const defaultPort = "11434"
+
+// config is what the environment says. Puna's own variables win over Ollama's.
+type config struct {
+	host          *url.URL // where to serve, and where to look for a server
+	models        string   // the store's folder
+	kernels       string   // folder of kernel modules; "" to search
+	keepAlive     time.Duration
+	contextLength int
+	numParallel   int
+	origins       []string
+	logLevel      slog.Level
+	noHistory     bool
+	problems      []string // values that could not be read, for the log
+}
+
+// configFromEnvironment reads the variables that spec and README list. A value
+// that can't be read is replaced by its default and kept in problems.
+func configFromEnvironment(getenv func(string) string) *config {
+	get := func(name string) string {
+		return strings.Trim(strings.TrimSpace(cmp.Or(getenv("PUNA_"+name), getenv("OLLAMA_"+name))), `"'`)
+	}
+	c := &config{
+		models:    cmp.Or(get("MODELS"), defaultModels()),
+		kernels:   getenv("PUNA_KERNELS"),
+		keepAlive: 5 * time.Minute,
+		logLevel:  slog.LevelInfo,
+	}
+	c.host = c.parseHost(get("HOST"))
+	if s := get("KEEP_ALIVE"); s != "" {
+		if d, ok := parseKeepAlive(s); ok {
+			c.keepAlive = d
+		} else {
+			c.problem("KEEP_ALIVE", s)
+		}
+	}
+	c.contextLength = c.number("CONTEXT_LENGTH", get("CONTEXT_LENGTH"))
+	c.numParallel = c.number("NUM_PARALLEL", get("NUM_PARALLEL"))
+	if s := get("ORIGINS"); s != "" {
+		c.origins = strings.Split(s, ",")
+	}
+	c.noHistory = c.boolean("NOHISTORY", get("NOHISTORY"))
+	if s := get("DEBUG"); s != "" && s != "0" && s != "false" {
+		c.logLevel = slog.LevelDebug
+	}
+	return c
+}
+
+func (c *config) problem(name, value string) {
+	c.problems = append(c.problems, name+"="+strconv.Quote(value)+" can't be read and is ignored")
+}
+
+func (c *config) number(name, s string) int {
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		c.problem(name, s)
+		return 0
+	}
+	return n
+}
+
+func (c *config) boolean(name, s string) bool {
+	if s == "" {
+		return false
+	}
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		c.problem(name, s)
+	}
+	return b
+}
+
+// defaultModels is Ollama's folder, so that its models are Puna's from the start.
+func defaultModels() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = "."
+	}
+	return filepath.Join(home, ".ollama", "models")
+}
+
+// parseHost reads HOST by Ollama's rules: scheme, host, port and path are all
+// optional; http:// alone means port 80, https:// port 443.
+func (c *config) parseHost(s string) *url.URL {
+	port := defaultPort
+	scheme, rest, ok := strings.Cut(s, "://")
+	switch {
+	case !ok:
+		scheme, rest = "http", s
+	case scheme == "http":
+		port = "80"
+	case scheme == "https":
+		port = "443"
+	}
+	hostport, path, _ := strings.Cut(rest, "/")
+	host, p, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host, p = cmp.Or(strings.Trim(hostport, "[]"), "127.0.0.1"), port
+	}
+	if n, err := strconv.ParseUint(p, 10, 16); err != nil || (n == 0 && p != "0") {
+		c.problem("HOST", s)
+		p = port
+	}
+	u := &url.URL{Scheme: scheme, Host: net.JoinHostPort(host, p)}
+	if path != "" {
+		u.Path = "/" + path
+	}
+	return u
+}
+
+// reachable is the host for a client: an address that stands for all interfaces
+// is one to listen on, not one to call.
+func (c *config) reachable() *url.URL {
+	u := *c.host
+	host, port, _ := net.SplitHostPort(u.Host)
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		loopback := "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			loopback = "::1"
+		}
+		u.Host = net.JoinHostPort(loopback, port)
+	}
+	return &u
+}
+
+// parseKeepAlive reads seconds or a duration; negative means for ever.
+func parseKeepAlive(s string) (time.Duration, bool) {
+	if n, err := strconv.ParseInt(s, 10, 32); err == nil {
+		return time.Duration(n) * time.Second, true
+	}
+	d, err := time.ParseDuration(s)
+	return d, err == nil
+}
+
+// defaults are the options of every model that says nothing else.
+func (c *config) defaults() puna.Options {
+	var o puna.Options
+	if c.contextLength > 0 {
+		o.NumCtx = &c.contextLength
+	}
+	return o
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/kernels"
+	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/local"
+	"github.com/puna-ai/puna/server/remote"
+)
+
+// backend says where a command's answers come from.
+type backend int
+
+const (
+	serverOrLocal backend = iota // a server that is up, else this process
+	localOnly                    // this process
+	serverOnly                   // a server, or an error
+)
+
+// service is a puna.Service with what must be closed after it.
+type service struct {
+	puna.Service
+	io.Closer
+	local bool
+}
+
+type nopCloser struct{}
+
+func (nopCloser) Close() error { return nil }
+
+// connect finds the service for a command. The caller closes it.
+func (c *config) connect(ctx context.Context, where backend) (*service, error) {
+	if where != localOnly {
+		client, err := remote.New(remote.Options{URL: c.reachable()})
+		if err != nil {
+			return nil, err
+		}
+		err = ping(ctx, client)
+		if err == nil {
+			return &service{Service: client, Closer: nopCloser{}}, nil
+		}
+		if where == serverOnly {
+			return nil, fmt.Errorf("no server answers at %s (%w): start one with 'puna serve'", c.reachable(), err)
+		}
+	}
+	svc, err := c.openLocal(true, slog.LevelWarn)
+	if err != nil {
+		return nil, err
+	}
+	return &service{Service: svc, Closer: svc, local: true}, nil
+}
+
+// ping asks whether a server is up. A local one answers in a millisecond.
+func ping(ctx context.Context, client *remote.Service) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return client.Ping(ctx)
+}
+
+// openLocal opens the engine and the store in this process. Paths may name
+// models only for commands of the user who owns this process.
+func (c *config) openLocal(allowPaths bool, engineLevel slog.Level) (*local.Service, error) {
+	log := slog.Default()
+	return local.Open(local.Options{
+		Models:     c.models,
+		AllowPaths: allowPaths,
+		KeepAlive:  &c.keepAlive,
+		Defaults:   c.defaults(),
+		Log:        log,
+		Engine: engine.Options{
+			Kernels: c.kernelOptions(),
+			Log:     quieter(log, max(engineLevel, c.logLevel)),
+		},
+	})
+}
+
+// kernelOptions lets the engine prove kernels with this very program.
+func (c *config) kernelOptions() kernels.Options {
+	return kernels.Options{Dir: c.kernels, ProveWith: executable(), Logger: slog.Default()}
+}

@@ -1,0 +1,161 @@
+package local
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/models/store"
+)
+
+// Service is a [puna.Service] over this machine's models. It is safe for
+// concurrent use; Close it.
+type Service struct {
+	opts      Options
+	log       *slog.Logger
+	engine    *engine.Engine
+	store     *store.Store
+	residents *residents
+}
+
+// The compiler checks what the documentation says.
+var _ puna.Service = (*Service)(nil)
+
+// Open opens the store and the engine. It creates the store's folder when the
+// first model is written, not before.
+func Open(o Options) (*Service, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Engine.Log == nil {
+		o.Engine.Log = o.Log
+	}
+	if err := o.Defaults.Validate(); err != nil {
+		return nil, err
+	}
+	st, err := openStore(o.Models)
+	if err != nil {
+		return nil, err
+	}
+	e, err := engine.Open(o.Engine)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{opts: o, log: o.Log, engine: e, store: st}
+	s.residents = &residents{
+		load:      s.loadModel,
+		keepAlive: puna.Or(o.KeepAlive, DefaultKeepAlive),
+		log:       o.Log,
+		byKey:     map[string]*resident{},
+	}
+	return s, nil
+}
+
+func openStore(dir string) (*store.Store, error) {
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, puna.Errorf(puna.Invalid, "no folder for models is given, and there is no home folder: %w", err)
+		}
+		dir = filepath.Join(home, ".ollama", "models")
+	}
+	return store.Open(dir)
+}
+
+// Close cancels what runs, unloads every model and closes the engine.
+func (s *Service) Close() error {
+	err := s.residents.close()
+	if e := s.engine.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// Generate implements [puna.Generator].
+func (s *Service) Generate(ctx context.Context, req *puna.Request) iter.Seq2[puna.Event, error] {
+	return func(yield func(puna.Event, error) bool) {
+		start := time.Now()
+		r, err := s.resident(ctx, req)
+		if err != nil {
+			yield(puna.Event{}, err)
+			return
+		}
+		defer s.residents.release(r, req.KeepAlive)
+		load := time.Since(start)
+		for ev, err := range r.model.Generate(ctx, req) {
+			if ev.Done != nil {
+				ev.Done.LoadDuration = load
+				ev.Done.TotalDuration = time.Since(start)
+			}
+			if !yield(ev, err) {
+				return
+			}
+		}
+	}
+}
+
+// Load implements [puna.Loader].
+func (s *Service) Load(ctx context.Context, req *puna.Request) error {
+	r, err := s.resident(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer s.residents.release(r, req.KeepAlive)
+	if req.Think.Enabled() && !slices.Contains(r.model.Info().Capabilities, puna.CanThink) {
+		return puna.Errorf(puna.Unsupported, "%q does not support thinking", req.Model)
+	}
+	return nil
+}
+
+// resident is the loaded model of a request; the caller releases it.
+func (s *Service) resident(ctx context.Context, req *puna.Request) (*resident, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, puna.Errorf(puna.Canceled, "%w", err)
+	}
+	if err := req.Options.Validate(); err != nil {
+		return nil, err
+	}
+	spec, err := s.resolve(req.Model)
+	if err != nil {
+		return nil, err
+	}
+	spec.withLoadOptions(req.Options)
+	return s.residents.acquire(ctx, spec, req.OnLoad)
+}
+
+// Unload implements [puna.Loader].
+func (s *Service) Unload(_ context.Context, model string) error {
+	spec, err := s.resolve(model)
+	if err != nil {
+		return err
+	}
+	s.residents.unloadDigest(spec.digest)
+	return nil
+}
+
+// Running implements [puna.Loader].
+func (s *Service) Running(context.Context) ([]puna.RunningModel, error) {
+	return s.residents.running(), nil
+}
+
+// loadModel is what residents call to load.
+func (s *Service) loadModel(ctx context.Context, spec *spec, progress func(float64)) (*engine.Model, error) {
+	o := spec.load
+	o.Options = o.Options.Over(s.opts.Defaults)
+	o.Progress = progress
+	o.Repack = s.opts.Repack
+	o.NumParallel = s.opts.NumParallel
+	s.log.Info("loading a model", "model", spec.name, "path", o.Path)
+	start := time.Now()
+	m, err := s.engine.Load(ctx, o)
+	if err == nil {
+		s.log.Info("loaded a model", "model", spec.name, "took", time.Since(start).Round(time.Millisecond))
+	}
+	return m, err
+}
