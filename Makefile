@@ -21,11 +21,14 @@ ARCHIVE := cgo/kernels/embedded/kernels.tar.zst
 NATIVE := ./cgo/... ./engine/...
 
 ##@ Use
-.PHONY: run build dist
+.PHONY: run build bin dist
 run: build ## build, then ask MODEL (guide, the built-in one) PROMPT
 	bin/puna run $(MODEL) "$(PROMPT)"
 
-build: kernels ## bin/puna, with this machine's fast kernels in the user's cache
+build: bin ## bin/puna, and this machine's fast kernels, proven, in the user's cache
+	bin/puna kernels build
+
+bin: tools
 	$(BUILD) -o bin/puna ./cmd/puna
 
 dist: tools ## dist/puna: one file with every CPU variant inside; needs libc, libm and the loader alone
@@ -43,11 +46,10 @@ glibc_floor = for f in dist/puna $$($(THIRDPARTY) kernels all)/*.so*; do objdump
 
 ##@ llama.cpp
 .PHONY: kernels kernels-all libllama libllama-dir
-kernels: tools ## the best two CPU variants of this machine, into ~/.cache/puna/kernels/KEY
-	@$(THIRDPARTY) kernels
+kernels: build ## the best two CPU variants of this machine, into ~/.cache/puna/kernels/KEY
 
-kernels-all: tools ## every CPU variant of this architecture
-	@$(THIRDPARTY) kernels all
+kernels-all: bin ## every CPU variant of this architecture
+	bin/puna kernels build all
 
 libllama libllama-dir: tools ## a shared libllama for the Go tag llama_system, into ~/.cache/puna/libllama/KEY
 	@$(THIRDPARTY) libllama
@@ -55,19 +57,20 @@ libllama libllama-dir: tools ## a shared libllama for the Go tag llama_system, i
 ##@ Test
 .PHONY: test test-race test-cgocheck test-debug lint bench
 # Race, cgocheck and debug builds link the libllama that CMake built once: with
-# other Go flags cgo would compile llama.cpp's C++ again for each of them.
+# other Go flags cgo would compile llama.cpp's C++ again for each of them. All of
+# them load the kernels that bin/puna has proven; tests prove none.
 system = PKG_CONFIG_PATH=$$($(THIRDPARTY) libllama)/lib/pkgconfig
 
-test: kernels libllama ## all tests, on the default build
+test: build libllama ## all tests, on the default build
 	$(system) $(TEST) ./...
 
-test-race: kernels libllama ## all tests under the race detector
+test-race: build libllama ## all tests under the race detector
 	$(system) $(TEST) -race -tags llama_system ./...
 
-test-cgocheck: kernels libllama ## the native packages with every pointer that crosses into C checked
+test-cgocheck: build libllama ## the native packages with every pointer that crosses into C checked
 	$(system) GOEXPERIMENT=cgocheck2 $(TEST) -tags llama_system $(NATIVE)
 
-test-debug: kernels libllama ## the native packages with leak checks and a busy garbage collector
+test-debug: build libllama ## the native packages with leak checks and a busy garbage collector
 	$(system) GOGC=1 $(TEST) -tags llama_system,puna_debug $(NATIVE)
 
 lint: libllama ## gofmt, go vet and staticcheck
