@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/name"
+)
+
+// Change makes a model: it gathers blobs and ends with [Change.Commit] and
+// [Change.Close], or with Close alone, which removes what it has added. Its blobs
+// can't be deleted meanwhile. It is safe for concurrent use, and must be closed.
+type Change struct {
+	s     *Store
+	lease *os.File
+
+	mu     sync.Mutex
+	temps  map[string]*temp // by path
+	added  []string         // digests of blobs that weren't there
+	closed bool
+}
+
+// Begin starts a change.
+func (s *Store) Begin() (*Change, error) {
+	lease, err := s.newLease()
+	if err != nil {
+		return nil, err
+	}
+	return &Change{s: s, lease: lease, temps: map[string]*temp{}}, nil
+}
+
+// Put adds what r holds as a layer. existed says that the store had it already.
+func (c *Change) Put(ctx context.Context, mediaType string, r io.Reader) (l Layer, existed bool, err error) {
+	t, err := c.s.newTemp()
+	if err != nil {
+		return l, false, err
+	}
+	defer t.remove()
+	digest, size, err := t.fill(ctx, r)
+	if err != nil {
+		return l, false, err
+	}
+	existed, err = c.take(t.path, digest)
+	return Layer{MediaType: mediaType, Digest: digest, Size: size}, existed, err
+}
+
+// Temp returns the path of an empty file that others may write, on the store's
+// disk. It becomes a layer by [Change.PutTemp], or goes with the change.
+func (c *Change) Temp() (path string, err error) {
+	t, err := c.s.newTemp()
+	if err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.temps[t.path] = t
+	return t.path, nil
+}
+
+// PutTemp makes a file of [Change.Temp] a layer.
+func (c *Change) PutTemp(ctx context.Context, mediaType, path string) (l Layer, existed bool, err error) {
+	c.mu.Lock()
+	t := c.temps[path]
+	delete(c.temps, path)
+	c.mu.Unlock()
+	if t == nil {
+		return l, false, puna.Errorf(puna.Internal, "%s is no temporary file of this change", path)
+	}
+	defer t.remove()
+	digest, size, err := t.hash(ctx)
+	if err != nil {
+		return l, false, err
+	}
+	existed, err = c.take(path, digest)
+	return Layer{MediaType: mediaType, Digest: digest, Size: size}, existed, err
+}
+
+// take leases a digest and puts the file at path in its place.
+func (c *Change) take(path, digest string) (existed bool, err error) {
+	unlock, err := c.s.lock(syscall.LOCK_SH)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	if err := c.hold(digest); err != nil {
+		return false, err
+	}
+	existed, err = c.s.place(path, digest)
+	if err == nil && !existed {
+		c.mu.Lock()
+		c.added = append(c.added, digest)
+		c.mu.Unlock()
+	}
+	return existed, err
+}
+
+// hold writes a digest to the lease.
+func (c *Change) hold(digest string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return puna.Errorf(puna.Internal, "the change is closed")
+	}
+	_, err := fmt.Fprintln(c.lease, digest)
+	return fileError(err)
+}
+
+// Use adds a blob that the store has. A missing one is [puna.NotFound].
+func (c *Change) Use(mediaType, digest string) (Layer, error) {
+	digest, err := NormalDigest(digest)
+	if err != nil {
+		return Layer{}, err
+	}
+	path, err := c.s.BlobPath(digest)
+	if err != nil {
+		return Layer{}, err
+	}
+	unlock, err := c.s.lock(syscall.LOCK_SH)
+	if err != nil {
+		return Layer{}, err
+	}
+	defer unlock()
+	if err := c.hold(digest); err != nil {
+		return Layer{}, err
+	}
+	if !c.s.touch(path) {
+		return Layer{}, puna.Errorf(puna.NotFound, "blob %s not found", digest)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return Layer{}, fileError(err)
+	}
+	return Layer{MediaType: mediaType, Digest: digest, Size: info.Size()}, nil
+}
+
+// Commit makes the layers the model called n, in place of what had the name;
+// blobs that are thereby no longer used are removed. The change must still be closed.
+func (c *Change) Commit(n name.Name, config Layer, layers []Layer) error {
+	n = c.s.Spelling(n)
+	var old []string
+	if m, err := c.s.readManifest(n); err == nil {
+		old = m.digests()
+	}
+	if err := c.commit(n, config, layers); err != nil {
+		return err
+	}
+	if len(old) == 0 || c.s.noPrune {
+		return nil
+	}
+	if err := c.s.removeUnused(old, ""); err != nil {
+		c.s.log.Warn("blobs of the replaced model were not removed", "model", n.String(), "error", err)
+	}
+	return nil
+}
+
+func (c *Change) commit(n name.Name, config Layer, layers []Layer) error {
+	unlock, err := c.s.lock(syscall.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for _, l := range append(layers[:len(layers):len(layers)], config) {
+		if l.Digest == "" { // old models have no config
+			continue
+		}
+		if ok, err := c.s.HasBlob(l.Digest); err != nil || !ok {
+			return errors.Join(err, puna.Errorf(puna.Internal, "blob %s was deleted by another program: try again", l.Digest))
+		}
+	}
+	if err := c.s.writeManifest(n, config, layers); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.added = nil
+	c.mu.Unlock()
+	return nil
+}
+
+// Close ends the change. Idempotent.
+func (c *Change) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	temps, added := c.temps, c.added
+	c.mu.Unlock()
+	for _, t := range temps {
+		t.remove()
+	}
+	var err error
+	if len(added) > 0 {
+		err = c.s.removeUnused(added, c.lease.Name())
+	}
+	return errors.Join(err, os.Remove(c.lease.Name()), c.lease.Close())
+}
+
+// digests returns what a manifest refers to, in normal form.
+func (m *Manifest) digests() []string {
+	var out []string
+	for _, l := range append(m.Layers[:len(m.Layers):len(m.Layers)], m.Config) {
+		if l.Digest != "" {
+			out = append(out, strings.ToLower(strings.Replace(l.Digest, "-", ":", 1)))
+		}
+	}
+	return out
+}

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/name"
+)
+
+// Copy gives a model a second name, replacing what had it.
+func (s *Store) Copy(from, to name.Name) error {
+	c, err := s.Begin()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	m, err := s.Manifest(from)
+	if err != nil {
+		return err
+	}
+	if m.Name.EqualFold(to) {
+		return nil
+	}
+	for _, digest := range m.digests() {
+		if _, err := c.Use("", digest); err != nil {
+			return incomplete(from, digest, err)
+		}
+	}
+	return c.Commit(to, m.Config, m.Layers)
+}
+
+// Delete removes a model, and each blob of it that nothing else uses. A model that
+// doesn't exist is [puna.NotFound]; one with a broken manifest is removed, too.
+func (s *Store) Delete(n name.Name) error {
+	n = s.Spelling(n)
+	path := filepath.Join(s.manifests(), n.Path())
+	digests, err := references(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return puna.Errorf(puna.NotFound, "model '%s' not found", n)
+	}
+	if err != nil {
+		return fileError(err)
+	}
+	if err := s.removeManifest(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return puna.Errorf(puna.NotFound, "model '%s' not found", n)
+		}
+		return fileError(err)
+	}
+	return s.removeUnused(digests, "")
+}
+
+// removeManifest removes a manifest and the folders that it leaves empty.
+func (s *Store) removeManifest(path string) error {
+	unlock, err := s.lock(syscall.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	for dir != s.manifests() && os.Remove(dir) == nil {
+		dir = filepath.Dir(dir)
+	}
+	return syncDir(dir)
+}
+
+var referencePattern = regexp.MustCompile(`sha256[:-][0-9a-fA-F]{64}`)
+
+// references returns the digests that a manifest mentions. It doesn't parse the
+// file, so that a broken one keeps its blobs.
+func references(path string) ([]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, m := range referencePattern.FindAllString(string(data), -1) {
+		out = append(out, strings.ToLower("sha256:"+m[len("sha256:"):]))
+	}
+	return out, nil
+}
+
+// used returns the digests that manifests and running changes refer to, except
+// those of one lease. The caller holds the exclusive lock.
+func (s *Store) used(exceptLease string) (map[string]bool, error) {
+	used, err := s.leased(exceptLease)
+	if err != nil {
+		return nil, err
+	}
+	paths, err := s.manifestPaths()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		digests, err := references(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fileError(err)
+		}
+		for _, digest := range digests {
+			used[digest] = true
+		}
+	}
+	return used, nil
+}
+
+// removeUnused removes those of the blobs that nothing refers to.
+func (s *Store) removeUnused(digests []string, exceptLease string) error {
+	unlock, err := s.lock(syscall.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	used, err := s.used(exceptLease)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, digest := range digests {
+		if used[digest] {
+			continue
+		}
+		path, err := s.BlobPath(digest)
+		if err == nil {
+			err = os.Remove(path)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return fileError(errors.Join(errs...))
+}
+
+// Pruned says what [Store.Prune] removed.
+type Pruned struct {
+	Blobs int
+	Bytes int64
+}
+
+// Prune removes blobs that nothing has referred to and nobody has touched for a
+// time (an hour is what uploads need until their model is created), and what dead
+// processes left unfinished. Files of other programs stay.
+func (s *Store) Prune(untouched time.Duration) (p Pruned, err error) {
+	entries, err := os.ReadDir(s.blobs())
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return p, fileError(err)
+	}
+	unlock, err := s.lock(syscall.LOCK_EX)
+	if err != nil {
+		return p, err
+	}
+	defer unlock()
+	used, err := s.used("")
+	if err != nil {
+		return p, err
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.blobs(), e.Name())
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		old := time.Since(info.ModTime()) >= untouched
+		unused := digestPattern.MatchString(e.Name()) && old && !used[strings.ToLower("sha256:"+e.Name()[len("sha256-"):])]
+		if !unused && (!strings.HasPrefix(e.Name(), tempPrefix) || !stale(path)) {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return p, fileError(err)
+		}
+		p.Blobs++
+		p.Bytes += info.Size()
+	}
+	temps, err := withPrefix(s.manifests(), tempPrefix)
+	if err != nil {
+		return p, err
+	}
+	for _, path := range temps { // written under the shared lock, so their writers are gone
+		if err := os.Remove(path); err != nil {
+			return p, fileError(err)
+		}
+	}
+	return p, nil
+}
+
+func incomplete(n name.Name, digest string, err error) error {
+	return puna.Errorf(puna.NotFound, "model '%s' is incomplete, pull or create it again: %s: %w", n, digest, err)
+}

@@ -1,0 +1,426 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/name"
+)
+
+func open(t testing.TB, dir string) *Store {
+	s, err := Open(dir, Options{Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	return s
+}
+
+func parse(t testing.TB, s string) name.Name {
+	n, err := name.Parse(s)
+	require.NoError(t, err)
+	return n
+}
+
+func digestOf(text string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(text))) }
+
+// put adds layers of texts by media type and commits them.
+func put(t testing.TB, s *Store, model string, texts ...string) {
+	c, err := s.Begin()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	var layers []Layer
+	for i := 0; i < len(texts); i += 2 {
+		l, _, err := c.Put(t.Context(), texts[i], strings.NewReader(texts[i+1]))
+		require.NoError(t, err)
+		layers = append(layers, l)
+	}
+	config, _, err := c.Put(t.Context(), MediaConfig, strings.NewReader(`{"model_format":"gguf","model_family":"llama","file_type":"F16"}`))
+	require.NoError(t, err)
+	require.NoError(t, c.Commit(parse(t, model), config, layers))
+}
+
+// blobs returns how many files the blobs' folder has.
+func blobs(t testing.TB, s *Store) int {
+	entries, err := os.ReadDir(s.blobs())
+	if os.IsNotExist(err) {
+		return 0
+	}
+	require.NoError(t, err)
+	return len(entries)
+}
+
+func TestResolve(t *testing.T) {
+	s := open(t, t.TempDir())
+	put(t, s, "Guide", MediaModel, "weights", MediaTemplate, "{{ .Prompt }}", MediaSystem, "Be brief.", MediaLicense, "MIT",
+		MediaLicense, "BSD", MediaParams, `{"temperature":0.5,"stop":["a","b"],"top_p":7,"tfs_z":1,"num_ctx":2048.0}`,
+		MediaMessages, `[{"role":"user","content":"hi"},{"role":"assistant","content":"yo"}]`,
+		MediaAdapter, "lora", MediaProjector, "eyes", "application/vnd.ollama.image.embed", "old")
+	m, err := s.Resolve("guide:LATEST")
+	require.NoError(t, err)
+	assert.Equal(t, "Guide:latest", m.Name.String())
+	assert.Len(t, m.Digest, 64)
+	assert.Equal(t, "llama", m.Config.ModelFamily)
+	path, err := m.GGUF()
+	require.NoError(t, err)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "weights", string(data))
+	assert.Equal(t, "{{ .Prompt }}", m.Template)
+	assert.True(t, m.HasTemplate)
+	assert.Equal(t, "Be brief.", m.System)
+	assert.Equal(t, []string{"MIT", "BSD"}, m.Licenses)
+	assert.Equal(t, puna.Options{Temperature: new(0.5), Stop: []string{"a", "b"}, NumCtx: new(2048)}, m.Options, "bad values are left out")
+	assert.Equal(t, []puna.Message{{Role: "user", Content: "hi"}, {Role: "assistant", Content: "yo"}}, m.Messages)
+	require.Len(t, m.Adapters, 1)
+	require.Len(t, m.Projectors, 1)
+	man, err := s.Manifest(m.Name)
+	require.NoError(t, err)
+	assert.Equal(t, man.Size(), m.Size)
+	assert.WithinDuration(t, time.Now(), m.Modified, time.Hour)
+}
+
+func TestResolveErrors(t *testing.T) {
+	s := open(t, t.TempDir())
+	_, err := s.Resolve("no such name")
+	assert.Equal(t, puna.Invalid, puna.KindOf(err))
+	_, err = s.Resolve("none")
+	assert.EqualError(t, err, "model 'none:latest' not found")
+	assert.Equal(t, puna.NotFound, puna.KindOf(err))
+	put(t, s, "m", MediaModel, "weights", MediaParams, "not json")
+	_, err = s.Resolve("m")
+	assert.ErrorContains(t, err, "is broken")
+	put(t, s, "m", MediaModel, "weights")
+	path, err := s.BlobPath(digestOf("weights"))
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	_, err = s.Resolve("m")
+	assert.ErrorContains(t, err, "model 'm:latest' is incomplete, pull or create it again: "+digestOf("weights"))
+	assert.Equal(t, puna.NotFound, puna.KindOf(err))
+	put(t, s, "cloud", MediaLicense, "x")
+	m, err := s.Resolve("cloud")
+	require.NoError(t, err)
+	_, err = m.GGUF()
+	assert.Equal(t, puna.Unsupported, puna.KindOf(err))
+}
+
+func TestListLeavesBrokenManifestsOut(t *testing.T) {
+	s := open(t, t.TempDir())
+	list, err := s.List()
+	require.NoError(t, err)
+	assert.Empty(t, list)
+	put(t, s, "old", MediaModel, "w1")
+	put(t, s, "hf.co/me/new:Q4_K_M", MediaModel, "w2")
+	lib := filepath.Join(s.manifests(), "registry.ollama.ai", "library")
+	past := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(filepath.Join(lib, "old", "latest"), past, past))
+	for path, text := range map[string]string{
+		"broken/latest": "{", "digest/latest": `{"layers":[{"mediaType":"x","digest":"sha256:../../etc","size":1}]}`,
+		"negative/latest": fmt.Sprintf(`{"layers":[{"mediaType":"x","digest":%q,"size":-1}]}`, digestOf("x")),
+		"old/.hidden":     "{}", "stray": "", "deep/a/b": "{}",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(lib, path)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(lib, path), []byte(text), 0o644))
+	}
+	list, err = s.List()
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	assert.Equal(t, "hf.co/me/new:Q4_K_M", list[0].Name.String())
+	assert.Equal(t, "old:latest", list[1].Name.String())
+	_, err = s.Resolve("digest")
+	assert.Equal(t, puna.Invalid, puna.KindOf(err))
+	assert.NoError(t, s.Delete(parse(t, "broken")))
+	_, err = s.Resolve("broken")
+	assert.Equal(t, puna.NotFound, puna.KindOf(err))
+}
+
+// TestOllamaManifest reads a manifest as Ollama writes it, without a config and
+// with digests in the form of file names.
+func TestOllamaManifest(t *testing.T) {
+	s := open(t, t.TempDir())
+	require.NoError(t, s.PutBlob(t.Context(), digestOf("w"), strings.NewReader("w")))
+	path := filepath.Join(s.manifests(), "registry.ollama.ai", "library", "m", "latest")
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	text := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"","digest":"","size":0},"layers":[{"mediaType":%q,"digest":%q,"size":1}]}`,
+		MediaManifest, MediaModel, strings.Replace(digestOf("w"), ":", "-", 1))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	m, err := s.Resolve("m")
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintf("%x", sha256.Sum256([]byte(text))), m.Digest)
+	_, err = m.GGUF()
+	require.NoError(t, err)
+	require.NoError(t, s.Copy(m.Name, parse(t, "n")))
+	require.NoError(t, s.Delete(m.Name))
+	assert.Equal(t, 1, blobs(t, s))
+}
+
+func TestPutBlob(t *testing.T) {
+	s := open(t, t.TempDir())
+	has := func(digest string) bool {
+		ok, err := s.HasBlob(digest)
+		require.NoError(t, err)
+		return ok
+	}
+	assert.False(t, has(digestOf("a")))
+	err := s.PutBlob(t.Context(), digestOf("a"), strings.NewReader("b"))
+	assert.ErrorContains(t, err, "digest mismatch: the data has "+digestOf("b"))
+	assert.Equal(t, puna.Invalid, puna.KindOf(err))
+	for _, bad := range []string{"", "sha256:12", "md5:" + strings.Repeat("0", 64), "sha256:" + strings.Repeat("g", 64), "sha256:../" + strings.Repeat("0", 61)} {
+		_, err := s.HasBlob(bad)
+		assert.Equal(t, puna.Invalid, puna.KindOf(err))
+		assert.Error(t, s.PutBlob(t.Context(), bad, strings.NewReader("b")))
+	}
+	assert.Error(t, s.PutBlob(t.Context(), digestOf("a"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Equal(t, puna.Canceled, puna.KindOf(s.PutBlob(ctx, digestOf("a"), strings.NewReader("a"))))
+	assert.Zero(t, blobs(t, s), "nothing is left behind")
+	upper := "sha256-" + strings.ToUpper(strings.TrimPrefix(digestOf("a"), "sha256:"))
+	require.NoError(t, s.PutBlob(t.Context(), upper, strings.NewReader("a")))
+	require.NoError(t, s.PutBlob(t.Context(), digestOf("a"), strings.NewReader("a")))
+	assert.True(t, has(digestOf("a")))
+	assert.Equal(t, 1, blobs(t, s))
+	path, err := s.BlobPath(digestOf("a"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, nil, 0o644), "as if another program had been cut short")
+	require.NoError(t, s.PutBlob(t.Context(), digestOf("a"), strings.NewReader("a")))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), info.Size())
+	assert.Equal(t, os.FileMode(0o644), info.Mode().Perm())
+}
+
+func TestDeleteKeepsWhatOthersUse(t *testing.T) {
+	s := open(t, t.TempDir())
+	put(t, s, "a", MediaModel, "shared", MediaSystem, "only a")
+	put(t, s, "b", MediaModel, "shared", MediaSystem, "only b")
+	require.NoError(t, s.Copy(parse(t, "a"), parse(t, "me/c")))
+	require.NoError(t, s.Delete(parse(t, "A")))
+	assert.Equal(t, 4, blobs(t, s))
+	require.NoError(t, s.Delete(parse(t, "me/c")))
+	assert.Equal(t, 3, blobs(t, s), "shared, only b, config")
+	_, err := os.Stat(filepath.Join(s.manifests(), "registry.ollama.ai", "me"))
+	assert.ErrorIs(t, err, os.ErrNotExist, "empty folders go")
+	require.NoError(t, s.Delete(parse(t, "b")))
+	assert.Zero(t, blobs(t, s))
+	assert.Equal(t, puna.NotFound, puna.KindOf(s.Delete(parse(t, "b"))))
+	assert.Equal(t, puna.NotFound, puna.KindOf(s.Copy(parse(t, "b"), parse(t, "c"))))
+}
+
+func TestReplacingRemovesTheOldBlobs(t *testing.T) {
+	s := open(t, t.TempDir())
+	put(t, s, "m", MediaModel, "first")
+	put(t, s, "M", MediaModel, "second")
+	assert.Equal(t, 2, blobs(t, s))
+	list, err := s.List()
+	require.NoError(t, err)
+	require.Len(t, list, 1, "names ignore case")
+	s.noPrune = true
+	put(t, s, "m", MediaModel, "third")
+	assert.Equal(t, 3, blobs(t, s))
+}
+
+func TestAbandonedChangeLeavesNothing(t *testing.T) {
+	s := open(t, t.TempDir())
+	put(t, s, "m", MediaModel, "kept")
+	before := blobs(t, s)
+	c, err := s.Begin()
+	require.NoError(t, err)
+	_, existed, err := c.Put(t.Context(), MediaModel, strings.NewReader("kept"))
+	require.NoError(t, err)
+	assert.True(t, existed)
+	_, existed, err = c.Put(t.Context(), MediaSystem, strings.NewReader("new"))
+	require.NoError(t, err)
+	assert.False(t, existed)
+	path, err := c.Temp()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("half"), 0o644))
+	_, err = c.Use(MediaModel, digestOf("nowhere"))
+	assert.Equal(t, puna.NotFound, puna.KindOf(err))
+	require.NoError(t, c.Close())
+	require.NoError(t, c.Close())
+	assert.Equal(t, before, blobs(t, s))
+	_, err = c.Use(MediaModel, digestOf("kept"))
+	assert.ErrorContains(t, err, "closed")
+	leases, err := withPrefix(s.private(), leasePrefix)
+	require.NoError(t, err)
+	assert.Empty(t, leases)
+}
+
+func TestPutTemp(t *testing.T) {
+	s := open(t, t.TempDir())
+	c, err := s.Begin()
+	require.NoError(t, err)
+	defer c.Close()
+	path, err := c.Temp()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("made elsewhere"), 0o644))
+	l, existed, err := c.PutTemp(t.Context(), MediaModel, path)
+	require.NoError(t, err)
+	assert.False(t, existed)
+	assert.Equal(t, Layer{MediaType: MediaModel, Digest: digestOf("made elsewhere"), Size: 14}, l)
+	_, _, err = c.PutTemp(t.Context(), MediaModel, path)
+	assert.Error(t, err)
+}
+
+func TestLeasesProtectBlobs(t *testing.T) {
+	s := open(t, t.TempDir())
+	other := open(t, s.dir) // as another process would
+	put(t, s, "m", MediaModel, "weights")
+	c, err := s.Begin()
+	require.NoError(t, err)
+	l, err := c.Use(MediaModel, digestOf("weights"))
+	require.NoError(t, err)
+	config, _, err := c.Put(t.Context(), MediaConfig, strings.NewReader("{}"))
+	require.NoError(t, err)
+	require.NoError(t, other.Delete(parse(t, "m")))
+	pruned, err := other.Prune(0)
+	require.NoError(t, err)
+	assert.Zero(t, pruned.Blobs)
+	require.NoError(t, c.Commit(parse(t, "n"), config, []Layer{l}))
+	require.NoError(t, c.Close())
+	_, err = s.Resolve("n")
+	require.NoError(t, err)
+}
+
+func TestPrune(t *testing.T) {
+	s := open(t, t.TempDir())
+	p, err := s.Prune(0)
+	require.NoError(t, err)
+	assert.Zero(t, p)
+	put(t, s, "m", MediaModel, "used")
+	require.NoError(t, s.PutBlob(t.Context(), digestOf("upload"), strings.NewReader("upload")))
+	for _, name := range []string{tempPrefix + "1", "sha256-" + strings.Repeat("0", 64) + "-partial"} {
+		require.NoError(t, os.WriteFile(filepath.Join(s.blobs(), name), []byte("x"), 0o644))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(s.manifests(), tempPrefix+"1"), []byte("x"), 0o644))
+	p, err = s.Prune(time.Hour)
+	require.NoError(t, err)
+	assert.Equal(t, Pruned{Blobs: 1, Bytes: 1}, p, "the dead temporary file")
+	p, err = s.Prune(0)
+	require.NoError(t, err)
+	assert.Equal(t, Pruned{Blobs: 1, Bytes: 6}, p, "the upload, but not another program's file")
+	_, err = s.Resolve("m")
+	require.NoError(t, err)
+	// A broken manifest keeps what it mentions.
+	path := filepath.Join(s.manifests(), "registry.ollama.ai", "library", "m", "latest")
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, data[:len(data)-9], 0o644))
+	p, err = s.Prune(0)
+	require.NoError(t, err)
+	assert.Zero(t, p)
+}
+
+func TestReadingTakesNoLocks(t *testing.T) {
+	s := open(t, t.TempDir())
+	put(t, s, "m", MediaModel, "w")
+	require.NoError(t, os.RemoveAll(s.private()))
+	require.NoError(t, os.WriteFile(s.private(), nil, 0o644)) // nothing can be locked any more
+	list, err := s.List()
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+	_, err = s.Resolve("m")
+	assert.NoError(t, err)
+	_, err = s.Begin()
+	assert.Error(t, err)
+	assert.Error(t, s.PutBlob(t.Context(), digestOf("x"), strings.NewReader("x")))
+	assert.Error(t, s.Delete(parse(t, "m")))
+	_, err = s.Resolve("m")
+	assert.NoError(t, err)
+}
+
+func TestReadOnlyFolder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	s := open(t, t.TempDir())
+	put(t, s, "m", MediaModel, "w")
+	for _, dir := range []string{s.dir, s.blobs(), s.manifests(), s.private()} {
+		require.NoError(t, os.Chmod(dir, 0o555))
+		t.Cleanup(func() { assert.NoError(t, os.Chmod(dir, 0o755)) })
+	}
+	_, err := s.Resolve("m")
+	assert.NoError(t, err)
+	assert.Equal(t, puna.Forbidden, puna.KindOf(s.PutBlob(t.Context(), digestOf("x"), strings.NewReader("x"))))
+}
+
+func TestOpenErrors(t *testing.T) {
+	_, err := Open("", Options{})
+	assert.Equal(t, puna.Invalid, puna.KindOf(err))
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	_, err = Open(file, Options{})
+	assert.ErrorContains(t, err, "is a file")
+	dir := filepath.Join(t.TempDir(), "we[i]rd *")
+	s := open(t, dir)
+	_, err = os.Stat(dir)
+	assert.ErrorIs(t, err, os.ErrNotExist, "opening writes nothing")
+	put(t, s, "m", MediaModel, "w")
+	list, err := s.List()
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+}
+
+// TestConcurrent has many changes, deletions and prunings at once, through two
+// stores on one folder; what is listed is always whole.
+func TestConcurrent(t *testing.T) {
+	dir := t.TempDir()
+	stores := []*Store{open(t, dir), open(t, dir)}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			s := stores[i%2]
+			for j := range 15 {
+				model := fmt.Sprintf("m%d", (i+j)%3)
+				put(t, s, model, MediaModel, fmt.Sprintf("weights %d", j%4), MediaSystem, model)
+				if err := s.Delete(parse(t, fmt.Sprintf("m%d", j%3))); err != nil {
+					assert.Equal(t, puna.NotFound, puna.KindOf(err))
+				}
+				_, err := s.Prune(0)
+				assert.NoError(t, err)
+			}
+		})
+	}
+	wg.Wait()
+	checkStore(t, stores[0])
+}
+
+// checkStore checks that every model is whole, every blob is what its name says,
+// and pruning leaves only what is used.
+func checkStore(t *testing.T, s *Store) {
+	_, err := s.Prune(0)
+	require.NoError(t, err)
+	list, err := s.List()
+	require.NoError(t, err)
+	paths, err := s.manifestPaths()
+	require.NoError(t, err)
+	require.Len(t, list, len(paths), "no broken manifests")
+	used := map[string]bool{}
+	for _, m := range list {
+		_, err := s.Load(m)
+		require.NoError(t, err)
+		for _, digest := range m.digests() {
+			used[digest] = true
+		}
+	}
+	entries, err := os.ReadDir(s.blobs())
+	require.NoError(t, err)
+	assert.Len(t, entries, len(used))
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(s.blobs(), e.Name()))
+		require.NoError(t, err)
+		assert.Equal(t, e.Name(), strings.Replace(digestOf(string(data)), ":", "-", 1))
+	}
+}
