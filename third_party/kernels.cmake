@@ -6,6 +6,7 @@ set(GGML_BACKEND_DL ON)
 set(GGML_CPU_ALL_VARIANTS ON)
 
 if (PUNA_CUDA)
+    enable_language(CUDA) # before ggml looks for the toolkit: found by its compiler, wherever it lies
     set(GGML_CUDA ON)
     set(GGML_CUDA_GRAPHS ON)
     set(GGML_CUDA_FA ON)

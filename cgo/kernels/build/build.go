@@ -124,7 +124,7 @@ func begin(ctx context.Context, o *Options, product string, flags []string, cuda
 	if err != nil {
 		return nil, err
 	}
-	j := &job{source: source, dst: filepath.Join(dir, key(commit, tools.compiler, flags)), unlock: unlock}
+	j := &job{source: source, dst: filepath.Join(dir, key(product, commit, tools.compiler, flags)), unlock: unlock}
 	j.tree = tree{o: o, tools: tools, flags: flags}
 	if err := j.makeTree(dir); err != nil {
 		unlock()
@@ -161,14 +161,21 @@ func productDir(cacheDir, product string) (string, error) {
 	return filepath.Join(cacheDir, "puna", product), nil
 }
 
+// cmakeFilesOf lists the CMake files that a product is made by.
+var cmakeFilesOf = map[string][]string{
+	"kernels":  {"CMakeLists.txt", "kernels.cmake", "variants.cmake"},
+	"libllama": {"CMakeLists.txt", "libllama.cmake", "llama.pc.in"},
+}
+
 // key names a product's folder by everything that shapes its content.
-func key(commit, compiler string, flags []string) string {
+func key(product, commit, compiler string, flags []string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%q\n", commit, compiler, flags)
-	files := cmakeFiles()
-	list, _ := fs.Glob(files, "*")
-	for _, name := range list {
-		data, _ := fs.ReadFile(files, name)
+	for _, name := range cmakeFilesOf[product] {
+		data, err := fs.ReadFile(cmakeFiles(), name)
+		if err != nil {
+			panic(err) // embedded
+		}
 		fmt.Fprintf(h, "%s %d\n%s", name, len(data), data)
 	}
 	return fmt.Sprintf("%s-%s-%s", commit, runtime.GOARCH, hex.EncodeToString(h.Sum(nil))[:12])

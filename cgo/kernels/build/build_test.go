@@ -233,17 +233,34 @@ func TestManifestOrder(t *testing.T) {
 }
 
 func TestKey(t *testing.T) {
-	base := key("c0ffee", "g++ 12", []string{"-Da=b"})
+	base := key("kernels", "c0ffee", "g++ 12", []string{"-Da=b"})
 	require.Regexp(t, `^c0ffee-`+runtime.GOARCH+`-[0-9a-f]{12}$`, base)
-	require.Equal(t, base, key("c0ffee", "g++ 12", []string{"-Da=b"}))
+	require.Equal(t, base, key("kernels", "c0ffee", "g++ 12", []string{"-Da=b"}))
 	for _, other := range []string{
-		key("c0ffef", "g++ 12", []string{"-Da=b"}),
-		key("c0ffee", "g++ 13", []string{"-Da=b"}),
-		key("c0ffee", "g++ 12", []string{"-Da=c"}),
-		key("c0ffee", "g++ 12", []string{"-Da", "b"}),
+		key("libllama", "c0ffee", "g++ 12", []string{"-Da=b"}),
+		key("kernels", "c0ffef", "g++ 12", []string{"-Da=b"}),
+		key("kernels", "c0ffee", "g++ 13", []string{"-Da=b"}),
+		key("kernels", "c0ffee", "g++ 12", []string{"-Da=c"}),
+		key("kernels", "c0ffee", "g++ 12", []string{"-Da", "b"}),
 	} {
 		require.NotEqual(t, base, other)
 	}
+}
+
+// TestEveryCMakeFileIsInAKey catches a file that CMake reads and no key covers.
+func TestEveryCMakeFileIsInAKey(t *testing.T) {
+	covered := map[string]bool{}
+	for _, files := range cmakeFilesOf {
+		for _, f := range files {
+			covered[f] = true
+		}
+	}
+	entries, err := thirdparty.CMake.ReadDir(".")
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.True(t, covered[e.Name()], e.Name())
+	}
+	require.Len(t, entries, len(covered))
 }
 
 func TestProgress(t *testing.T) {
