@@ -20,7 +20,14 @@ type Sampler struct {
 	models []*Model // retained: the vocabularies that it points to
 	parent *Sampler // the chain that owns it, for ChainGet
 	chain  bool
+	lazy   *lazy // of the sampler, or of one in the chain
 	err    error
+}
+
+// lazy counts the text that a lazy grammar matches its patterns with, in bytes.
+type lazy struct {
+	vocab *Vocab
+	bytes int
 }
 
 // newSampler takes ownership of p, and of one reference to each model.
@@ -74,7 +81,18 @@ func (s *Sampler) Accept(t Token) error {
 		return s.err
 	}
 	var text *C.char
-	if !C.puna_sampler_accept(p, C.llama_token(t), &text) {
+	var ok C.bool
+	if s.lazy != nil {
+		s.lazy.bytes += s.lazy.vocab.pieceLen(t)
+		if s.lazy.bytes > deepest {
+			s.err = fmt.Errorf("%w: a lazy grammar sleeps for more than %d bytes", ErrGrammar, deepest)
+			return s.err
+		}
+		ok = C.puna_sampler_accept_deep(p, C.llama_token(t), C.size_t(stackFor(s.lazy.bytes)), &text)
+	} else {
+		ok = C.puna_sampler_accept(p, C.llama_token(t), &text)
+	}
+	if !ok {
 		s.err = fmt.Errorf("%w: accept token %d: %s", ErrGrammar, t, take(text))
 	}
 	return s.err
@@ -112,10 +130,13 @@ func (s *Sampler) Sample(cands *Candidates, logits []float32, accept bool) (Toke
 	if err != nil {
 		return TokenNull, err
 	}
-	t := Token(C.puna_sampler_sample(p, &c.array, (*C.float)(unsafe.SliceData(logits)), C.int32_t(len(logits)), C.bool(accept), &c.err))
+	t := Token(C.puna_sampler_sample(p, &c.array, (*C.float)(unsafe.SliceData(logits)), C.int32_t(len(logits)), C.bool(accept && s.lazy == nil), &c.err))
 	if c.err != nil {
 		s.err = failed("sample", c.take())
 		return TokenNull, s.err
+	}
+	if accept && s.lazy != nil {
+		return t, s.Accept(t)
 	}
 	return t, nil
 }
@@ -136,6 +157,9 @@ func (s *Sampler) Reset() error {
 		return s.err
 	}
 	s.err = nil
+	if s.lazy != nil {
+		s.lazy.bytes = 0
+	}
 	return nil
 }
 
@@ -153,6 +177,9 @@ func (s *Sampler) Clone() (*Sampler, error) {
 	}
 	clone := newSampler(c, s.models...)
 	clone.chain = s.chain
+	if s.lazy != nil {
+		clone.lazy = &lazy{vocab: s.lazy.vocab, bytes: s.lazy.bytes}
+	}
 	return clone, nil
 }
 
@@ -194,6 +221,9 @@ func (s *Sampler) ChainAdd(samplers ...*Sampler) {
 		C.llama_sampler_chain_add(s.chainPtr(), p)
 		s.models = append(s.models, add.models...)
 		add.models = nil
+		if add.lazy != nil {
+			s.lazy = add.lazy
+		}
 	}
 }
 
@@ -204,7 +234,7 @@ func (s *Sampler) ChainGet(i int) *Sampler {
 	if i < 0 || i >= s.ChainN() {
 		return nil
 	}
-	get := &Sampler{parent: s}
+	get := &Sampler{parent: s, lazy: s.lazy}
 	get.h.p, get.h.kind = C.llama_sampler_chain_get(s.chainPtr(), C.int32_t(i)), kindSampler
 	return get
 }
@@ -222,7 +252,9 @@ func (s *Sampler) ChainRemove(i int) *Sampler {
 	if i < 0 || i >= s.ChainN() {
 		return nil
 	}
-	return newSampler(C.llama_sampler_chain_remove(s.chainPtr(), C.int32_t(i)), s.models...)
+	removed := newSampler(C.llama_sampler_chain_remove(s.chainPtr(), C.int32_t(i)), s.models...)
+	removed.lazy = s.lazy
+	return removed
 }
 
 // PerfSamplerData mirrors struct llama_perf_sampler_data.

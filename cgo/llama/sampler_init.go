@@ -94,8 +94,8 @@ func (v *Vocab) SamplerInitGrammar(grammar, root string) (*Sampler, error) {
 // expressions, ECMAScript, from the start to the end; the grammar is fed from the
 // first group that matched), or one of triggers is accepted.
 //
-// The match is tried on the whole text at every token, by a recursive matcher: for
-// texts of more than a few thousand bytes, look for the trigger in Go and start a
+// The match is tried on the whole text at every token, in time and stack that grow
+// with it, up to a mebibyte: for long texts look for the trigger in Go and start a
 // plain grammar there.
 func (v *Vocab) SamplerInitGrammarLazyPatterns(grammar, root string, patterns []string, triggers []Token) (*Sampler, error) {
 	for _, t := range triggers {
@@ -106,7 +106,7 @@ func (v *Vocab) SamplerInitGrammarLazyPatterns(grammar, root string, patterns []
 	return v.grammar(grammar, root, true, patterns, triggers)
 }
 
-func (v *Vocab) grammar(grammar, root string, lazy bool, patterns []string, triggers []Token) (*Sampler, error) {
+func (v *Vocab) grammar(grammar, root string, isLazy bool, patterns []string, triggers []Token) (*Sampler, error) {
 	defer runtime.KeepAlive(v)
 	if v.typ == VocabNone {
 		return nil, fmt.Errorf("%w: the model has no vocabulary", ErrGrammar)
@@ -117,12 +117,16 @@ func (v *Vocab) grammar(grammar, root string, lazy bool, patterns []string, trig
 	var a arena
 	defer a.free()
 	var text *C.char
-	p := C.puna_sampler_init_grammar(v.ptr(), a.str(grammar), a.str(root), C.bool(lazy),
+	p := C.puna_sampler_init_grammar(v.ptr(), a.str(grammar), a.str(root), C.bool(isLazy),
 		a.strs(patterns), C.size_t(len(patterns)), tokens(triggers), C.size_t(len(triggers)), &text)
 	if p == nil {
 		return nil, fmt.Errorf("%w: it doesn't parse, or has no rule \"root\": %s", ErrGrammar, take(text))
 	}
-	return newSampler(p, v.model), nil
+	s := newSampler(p, v.model)
+	if isLazy {
+		s.lazy = &lazy{vocab: v}
+	}
+	return s, nil
 }
 
 const (

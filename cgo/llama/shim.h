@@ -25,7 +25,9 @@ struct llama_context      *puna_context_init(struct llama_model *model, struct l
 struct llama_adapter_lora *puna_adapter_lora_init(struct llama_model *model, const char *path, char **err);
 int32_t                    puna_apply_adapter_cvec(struct llama_context *ctx, const float *data, size_t len, int32_t n_embd, int32_t il_start, int32_t il_end, char **err);
 
-int32_t puna_tokenize(const struct llama_vocab *vocab, const char *text, int32_t text_len, llama_token *tokens, int32_t n_tokens_max, bool add_special, bool parse_special, char **err);
+// puna_tokenize runs on a stack of `stack` bytes of its own, or the caller's for 0.
+int32_t puna_tokenize(const struct llama_vocab *vocab, const char *text, int32_t text_len, llama_token *tokens, int32_t n_tokens_max, bool add_special, bool parse_special, size_t stack, char **err);
+
 // An exception gives 0: no text.
 int32_t puna_token_to_piece(const struct llama_vocab *vocab, llama_token token, char *buf, int32_t length, int32_t lstrip, bool special);
 int32_t puna_detokenize(const struct llama_vocab *vocab, const llama_token *tokens, int32_t n_tokens, char *text, int32_t text_len_max, bool remove_special, bool unparse_special, char **err);
@@ -57,6 +59,9 @@ bool                  puna_sampler_reset(struct llama_sampler *smpl, char **err)
 // puna_sampler_accept refuses a token that an unfinished grammar in smpl forbids,
 // which llama_sampler_accept would abort on.
 bool puna_sampler_accept(struct llama_sampler *smpl, llama_token token, char **err);
+
+// puna_sampler_accept_deep does so on a stack of `stack` bytes of its own.
+bool puna_sampler_accept_deep(struct llama_sampler *smpl, llama_token token, size_t stack, char **err);
 
 // puna_sampler_apply gives up where nothing is left to select, or a logit is not a
 // number: the selecting samplers would abort.

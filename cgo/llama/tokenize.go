@@ -27,13 +27,13 @@ func (v *Vocab) AppendTokens(dst []Token, text string, addSpecial, parseSpecial 
 	if err := v.checkTokenize(text, addSpecial); err != nil {
 		return dst, err
 	}
-	room := len(text)/3 + 16
+	room, stack := len(text)/3+16, v.stack(text)
 	for range 2 {
 		dst = append(dst, make([]Token, room)...)
 		out := dst[len(dst)-room:]
 		var cerr *C.char
 		n := C.puna_tokenize(v.ptr(), (*C.char)(unsafe.Pointer(unsafe.StringData(text))), C.int32_t(len(text)),
-			(*C.llama_token)(unsafe.SliceData(out)), C.int32_t(room), C.bool(addSpecial), C.bool(parseSpecial), &cerr)
+			(*C.llama_token)(unsafe.SliceData(out)), C.int32_t(room), C.bool(addSpecial), C.bool(parseSpecial), C.size_t(stack), &cerr)
 		dst = dst[:len(dst)-room]
 		if cerr != nil {
 			return dst, failed("tokenize", cerr)
@@ -54,6 +54,9 @@ func (v *Vocab) checkTokenize(text string, addSpecial bool) error {
 	if len(text) > maxText {
 		return fmt.Errorf("llama: tokenize: a text of %d bytes: at most %d", len(text), maxText)
 	}
+	if n := longestWord(text); v.typ == VocabBPE && n > deepest {
+		return fmt.Errorf("llama: tokenize: a word of %d bytes: at most %d without a space", n, deepest)
+	}
 	if !addSpecial {
 		return nil
 	}
@@ -68,6 +71,15 @@ func (v *Vocab) checkTokenize(text string, addSpecial bool) error {
 		return fmt.Errorf("llama: tokenize: the model wants a SEP token added and has none")
 	}
 	return nil
+}
+
+// stack returns the size of the stack that text's longest word needs. Only byte-pair
+// vocabularies split text by regular expressions.
+func (v *Vocab) stack(text string) int {
+	if v.typ != VocabBPE {
+		return 0
+	}
+	return stackFor(longestWord(text))
 }
 
 // TokenToPiece wraps llama_token_to_piece: the bytes that t stands for, which may be
@@ -96,6 +108,16 @@ func (v *Vocab) AppendPiece(dst []byte, t Token, lstrip int, special bool) []byt
 		room = -int(n)
 	}
 	return dst
+}
+
+// pieceLen is the length of t's piece. It works while the C model lives, even if the
+// caller has closed the model.
+func (v *Vocab) pieceLen(t Token) int {
+	if !v.text(t) {
+		return 0
+	}
+	n := int(C.puna_token_to_piece(v.p, C.llama_token(t), nil, 0, 0, true))
+	return max(n, -n)
 }
 
 // extend makes room for n more bytes.

@@ -135,3 +135,43 @@ func TestAppendTokensKeepsPrefix(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []Token{7, 8, 'a', 'b'}, toks)
 }
+
+// A long word overflows the stack of llama.cpp's regular expressions, unless it gets
+// one of its size; most tokenizers are like qwen2's.
+func TestTokenizeLongWords(t *testing.T) {
+	p := ModelDefaultParams()
+	p.VocabOnly = true
+	p.KVOverrides = []KVOverride{{"tokenizer.ggml.pre", "qwen2"}}
+	m, err := LoadModelFromFile(testmodel.Path(t), p)
+	require.NoError(t, err)
+	defer m.Close()
+	v := m.Vocab()
+	for _, s := range []string{"a", " ", "\n", "é", "!", " \n", "1"} {
+		text := strings.Repeat(s, 100_000/len(s))
+		toks, err := v.Tokenize(text, false, false)
+		require.NoError(t, err)
+		back, err := v.Detokenize(toks, false, false)
+		require.NoError(t, err)
+		assert.True(t, text == back, "%q", s)
+	}
+	_, err = v.Tokenize(strings.Repeat("a", deepest), false, false)
+	assert.NoError(t, err)
+	_, err = v.Tokenize(strings.Repeat("a", deepest+1), false, false)
+	assert.ErrorContains(t, err, "without a space")
+}
+
+func TestLongestWord(t *testing.T) {
+	x := strings.Repeat("x", 300)
+	for text, want := range map[string]int{
+		"":                            0,
+		"a b":                         3, // short texts count whole
+		x:                             300,
+		x + " " + x:                   601,
+		x + " y " + x:                 302,
+		x + strings.Repeat(" y", 300): 302,
+		strings.Repeat(" ", 400):      400,
+		" " + x + "  ":                303,
+	} {
+		assert.Equal(t, want, longestWord(text), "%.20q", text)
+	}
+}
