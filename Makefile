@@ -26,7 +26,9 @@ run: build ## build, then ask MODEL (guide, the built-in one) PROMPT
 	bin/puna run $(MODEL) "$(PROMPT)"
 
 build: bin ## bin/puna, and this machine's fast kernels, proven, in the user's cache
+ifeq ($(shell uname -s),Linux) # elsewhere there are no modules
 	bin/puna kernels build
+endif
 
 bin: tools
 	$(BUILD) -o bin/puna ./cmd/puna
