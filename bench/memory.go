@@ -31,7 +31,7 @@ func hold(ctx context.Context, path string) error {
 		if _, err := generate(ctx, m, req); err != nil {
 			return err
 		}
-		fmt.Printf("repack %v: press Enter to measure\n", m.Info().Repacked)
+		fmt.Printf("repacking %v: press Enter to measure\n", repack == engine.RepackOn)
 		bufio.NewReader(os.Stdin).ReadString('\n')
 		if err := printMemory(path); err != nil {
 			return err

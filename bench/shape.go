@@ -29,7 +29,7 @@ func (s settings) measureShape(ctx context.Context, e *engine.Engine, bin, name,
 	}
 	defer m.Close(ctx)
 	info := m.Info()
-	loop, err := reference.Start(bin, reference.Options{Model: path, Module: info.KernelsPath, Threads: info.Threads, Ctx: 4096, Ubatch: 512, Repack: info.Repacked})
+	loop, err := reference.Start(bin, reference.Options{Model: path, Module: e.Kernels().Path, Threads: info.Threads, Ctx: 4096, Ubatch: 512, Repack: true})
 	if err != nil {
 		return err
 	}

@@ -101,8 +101,12 @@ func builtinModel(n name.Name) (*builtin.Model, bool) {
 	return m, err == nil && plain.EqualFold(n)
 }
 
+func builtinModelfile(m *builtin.Model) (*modelfile.File, error) {
+	return modelfile.Parse(strings.NewReader(m.Modelfile))
+}
+
 func builtinSpec(m *builtin.Model) (*spec, error) {
-	f, err := modelfile.Parse(strings.NewReader(m.Modelfile))
+	f, err := builtinModelfile(m)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/puna-ai/puna"
@@ -22,6 +23,7 @@ type Service struct {
 	engine    *engine.Engine
 	store     *store.Store
 	residents *residents
+	specs     sync.Map // manifest digest to *spec: manifests never change
 }
 
 // The compiler checks what the documentation says.
@@ -39,7 +41,7 @@ func Open(o Options) (*Service, error) {
 	if err := o.Defaults.Validate(); err != nil {
 		return nil, err
 	}
-	st, err := openStore(o.Models)
+	st, err := openStore(o.Models, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +59,7 @@ func Open(o Options) (*Service, error) {
 	return s, nil
 }
 
-func openStore(dir string) (*store.Store, error) {
+func openStore(dir string, log *slog.Logger) (*store.Store, error) {
 	if dir == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -65,7 +67,7 @@ func openStore(dir string) (*store.Store, error) {
 		}
 		dir = filepath.Join(home, ".ollama", "models")
 	}
-	return store.Open(dir)
+	return store.Open(dir, store.Options{Log: log})
 }
 
 // Close cancels what runs, unloads every model and closes the engine.

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"bufio"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ var ErrNoLibrary = errors.New("no shared libllama: 'make libllama' builds it, an
 // Options say what to run.
 type Options struct {
 	Model   string // GGUF file
-	Module  string // CPU kernels, libggml-cpu-*.so
+	Module  string // CPU kernels, libggml-cpu-*.so; "": the baseline
 	Threads int
 	Ctx     int // tokens
 	Ubatch  int // tokens of a batch and of a ubatch
@@ -72,7 +73,7 @@ func Start(bin string, o Options) (*Loop, error) {
 	if o.Repack {
 		repack = "1"
 	}
-	cmd := exec.Command(bin, o.Model, o.Module, strconv.Itoa(o.Threads), strconv.Itoa(o.Ctx), strconv.Itoa(o.Ubatch), repack)
+	cmd := exec.Command(bin, o.Model, cmp.Or(o.Module, "-"), strconv.Itoa(o.Threads), strconv.Itoa(o.Ctx), strconv.Itoa(o.Ubatch), repack)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

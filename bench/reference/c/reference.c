@@ -4,7 +4,8 @@
 //
 // usage: reference MODEL MODULE THREADS N_CTX N_UBATCH REPACK
 //   MODEL   a GGUF file
-//   MODULE  the CPU kernels to load (libggml-cpu-*.so), so that both sides run the same
+//   MODULE  the CPU kernels to load (libggml-cpu-*.so), so that both sides run the
+//           same; - for the baseline
 //   REPACK  1: let kernels copy weights into their own layout
 // Each line of standard input is a job: the number of tokens to generate, then
 // the tokens of the prompt. For each it prints a line: microseconds for the
@@ -84,7 +85,7 @@ int main(int argc, char ** argv) {
     if (argc != 7) die("usage", "reference MODEL MODULE THREADS N_CTX N_UBATCH REPACK");
     int threads = atoi(argv[3]);
     llama_log_set(only_errors, NULL);
-    ggml_backend_reg_t reg = ggml_backend_load(argv[2]);
+    ggml_backend_reg_t reg = strcmp(argv[2], "-") == 0 ? ggml_backend_reg_by_name("CPU") : ggml_backend_load(argv[2]);
     if (!reg) die("can't load kernels", argv[2]);
 
     struct llama_model_params mp = llama_model_default_params();
