@@ -33,11 +33,24 @@ const (
 	MediaLicense   = "application/vnd.ollama.image.license"
 )
 
-// Config is the config layer of a model, Ollama's type.
-type Config = model.ConfigV2
+// ConfigV2 is Ollama's type of config layers.
+type ConfigV2 = model.ConfigV2
 
-// RootFS is a part of [Config] that the format demands.
+// RootFS is a part of [ConfigV2] that the format demands.
 type RootFS = model.RootFS
+
+// Config is the config layer of a model: Ollama's fields, and one that it ignores.
+type Config struct {
+	ConfigV2
+	Summary *Summary `json:"puna,omitempty"` // of models that Puna made
+}
+
+// Summary keeps what lists show, so that they needn't open the model's file.
+type Summary struct {
+	Capabilities    []puna.Capability `json:"capabilities"`
+	ContextLength   int               `json:"context_length"`
+	EmbeddingLength int               `json:"embedding_length"`
+}
 
 // maxManifest limits manifests and configs.
 const maxManifest = 4 << 20
