@@ -135,13 +135,14 @@ func (a *answer) picker(run *runner) (*picker, error) {
 	s, err := sample.New(sample.Config{
 		Vocab: m.vocab, EOG: m.eog, Train: m.llama.NCtxTrain(), Limit: a.limit,
 		Options: a.opts, Grammar: gbnf, Prompt: a.prompt.tokens,
+		Asleep: gbnf != "" && a.prompt.wakeAt != "",
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &picker{
 		vocab: m.vocab, sampler: s, scratch: run.scratch, eog: m.eog, text: holder{stops: a.opts.Stop},
-		logprobs: a.req.Logprobs, top: a.req.TopLogprobs,
+		logprobs: a.req.Logprobs, top: a.req.TopLogprobs, wakeAt: a.prompt.wakeAt,
 	}, nil
 }
 

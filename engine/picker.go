@@ -1,8 +1,8 @@
 package engine
 
 import (
+	"bytes"
 	"slices"
-	"strings"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/llama"
@@ -24,7 +24,7 @@ type picker struct {
 	pending  []puna.TokenLogprob // of tokens whose text is held back
 
 	wakeAt string // the grammar starts after this text; "": it is in force
-	tail   string // the last text, to find wakeAt in
+	tail   []byte // the end of the text, to find wakeAt in
 }
 
 // Pick chooses a token and returns its text, less what has to be held back.
@@ -45,8 +45,8 @@ func (p *picker) Pick(worker int, logits []float32) loop.Pick {
 			return loop.Pick{Err: puna.Errorf(puna.Internal, "log-probabilities: %w", err)}
 		}
 	}
+	p.wake()
 	text, stopped := p.text.add(p.piece)
-	p.wake(text)
 	pick := loop.Pick{Token: t, Text: text}
 	if stopped {
 		pick.End = puna.DoneStop
@@ -68,12 +68,12 @@ func (p *picker) Flush() loop.Pick {
 func (p *picker) Close() { p.sampler.Close() }
 
 // wake puts the grammar in force once the text before it has ended.
-func (p *picker) wake(text string) {
-	if p.wakeAt == "" || text == "" {
+func (p *picker) wake() {
+	if p.wakeAt == "" {
 		return
 	}
-	p.tail += text
-	if strings.Contains(p.tail, p.wakeAt) {
+	p.tail = append(p.tail, p.piece...)
+	if bytes.Contains(p.tail, []byte(p.wakeAt)) {
 		p.sampler.StartGrammar()
 		p.wakeAt = ""
 	}

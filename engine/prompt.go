@@ -6,6 +6,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/models/parse"
 	"github.com/puna-ai/puna/models/template"
 )
 
@@ -15,6 +16,10 @@ type prompt struct {
 	text     string             // rendered; "" where tokens were put together
 	tokens   []llama.Token
 	cut      int // tokens that were left out
+
+	// A format's grammar waits for this text, which ends the model's thoughts; "": it
+	// is in force from the start.
+	wakeAt string
 }
 
 // prompt renders and tokenizes req, and makes it fit into limit tokens if it may be
@@ -117,6 +122,9 @@ func (m *Model) fill(p *prompt, req *puna.Request, msgs []puna.Message) (err err
 		if err != nil {
 			return err
 		}
+		if len(req.Format) > 0 {
+			p.think(req)
+		}
 	}
 	p.tokens = p.tokens[:0]
 	if len(req.Context) > 0 {
@@ -126,6 +134,28 @@ func (m *Model) fill(p *prompt, req *puna.Request, msgs []puna.Message) (err err
 		special = false
 	}
 	return m.tokenize(p, special)
+}
+
+// think lets the model think before an answer in a format: the grammar waits for the
+// end of its thoughts. Where the template leaves it to the model to begin them, they
+// are begun for it, so that the grammar doesn't wait in vain.
+func (p *prompt) think(req *puna.Request) {
+	if text := p.template.Text(); strings.Contains(text, "<|channel|>") && strings.Contains(text, "<|message|>") {
+		p.wakeAt = "<|channel|>final<|message|>"
+		return
+	}
+	opening, closing := parse.ThinkTags(p.template)
+	if opening == "" || closing == "" {
+		return
+	}
+	begun := strings.HasSuffix(strings.TrimSpace(p.text), opening)
+	if req.Think.Enabled() && !begun {
+		p.text += opening + "\n"
+		begun = true
+	}
+	if begun {
+		p.wakeAt = closing
+	}
 }
 
 // tokenize appends p's text to its tokens. Begin says that it is the beginning.
