@@ -2,6 +2,7 @@ package create
 
 import (
 	"context"
+	"os"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/llama"
@@ -13,7 +14,13 @@ func llamaQuantize(ctx context.Context, in, out string, to gguf.FileType) error 
 	params := llama.QuantizeDefaultParams()
 	params.FType = llama.FType(to)
 	done := make(chan error, 1)
-	go func() { done <- llama.Quantize(in, out, params) }()
+	go func() {
+		err := llama.Quantize(in, out, params)
+		if ctx.Err() != nil { // the caller has removed the file, but llama.cpp may have made it anew
+			os.Remove(out)
+		}
+		done <- err
+	}()
 	select {
 	case err := <-done:
 		if err != nil {

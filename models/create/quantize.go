@@ -1,6 +1,7 @@
 package create
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -55,8 +56,10 @@ func (j *job) runQuantizer(out string, from, to gguf.FileType) error {
 	if quantize == nil {
 		quantize = llamaQuantize
 	}
+	ctx, cancel := context.WithCancel(j.ctx)
+	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- quantize(j.ctx, j.path, out, to) }()
+	go func() { done <- quantize(ctx, j.path, out, to) }()
 	step := puna.Progress{Status: fmt.Sprintf("quantizing %s model to %s", from, to), Total: j.model.Size}
 	expected := estimate(j.model, to)
 	tick := time.NewTicker(pollEvery)
