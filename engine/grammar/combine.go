@@ -87,6 +87,7 @@ func (b *builder) ref(s schema, hint string) string {
 	}
 	name := b.reserve(hint[strings.LastIndexByte(hint, '-')+1:] + to.pointer)
 	b.refs[to.pointer] = name
+	b.refLog = append(b.refLog, to.pointer)
 	term := b.visit(to, hint)
 	b.define(s.pointer, name, term)
 	b.units[name] = []string{term}
@@ -132,7 +133,7 @@ func (b *builder) anyOf(s schema, key, hint string) string {
 
 // try runs fn and gives the error by which it found that no value is valid.
 func (b *builder) try(before *schemaError, fn func()) (why *schemaError) {
-	depth := b.depth
+	depth, known := b.depth, len(b.refLog)
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -142,7 +143,11 @@ func (b *builder) try(before *schemaError, fn func()) (why *schemaError) {
 		if !ok || !e.impossible {
 			panic(p)
 		}
-		b.depth, why = depth, e
+		// Rules that were begun are left behind; nothing refers to them.
+		for _, pointer := range b.refLog[known:] {
+			delete(b.refs, pointer)
+		}
+		b.depth, b.refLog, why = depth, b.refLog[:known], e
 	}()
 	fn()
 	return before

@@ -68,6 +68,7 @@ func fromSchema(text []byte) (grammar string, err error) {
 	}()
 	b.rules["root"] = b.visit(schema{value: doc}, "root")
 	b.checkLeftRecursion()
+	b.checkFinite()
 	return b.String(), nil
 }
 
@@ -123,6 +124,7 @@ type builder struct {
 	compiler *jsonschema.Compiler
 	rules    map[string]string   // name to right side
 	refs     map[string]string   // JSON pointer of a $ref's target to rule
+	refLog   []string            // keys of refs, in the order of their coming
 	units    map[string][]string // rules that are nothing but alternatives, to these
 	visits   int
 	depth    int
