@@ -150,7 +150,7 @@ func (b *bencher) longPrompt(ctx context.Context) error {
 
 // generate answers a new prompt greedily, past any end of turn.
 func (b *bencher) generate(ctx context.Context, prompt string, tokens int) (run, error) {
-	return generate(ctx, b.model, &puna.Request{Prompt: prompt, Raw: true, Options: puna.Options{
+	return generate(ctx, b.model, &puna.Request{Prompt: prompt, Template: "{{ .Prompt }}", Options: puna.Options{
 		NumPredict: &tokens, Temperature: new(0.0), IgnoreEOS: new(true)}})
 }
 

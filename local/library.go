@@ -3,11 +3,71 @@ package local
 import (
 	"context"
 	"io"
+	"iter"
+	"slices"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/models/builtin"
+	"github.com/puna-ai/puna/models/create"
+	"github.com/puna-ai/puna/models/info"
 	"github.com/puna-ai/puna/models/name"
+	"github.com/puna-ai/puna/models/store"
 )
+
+// List implements [puna.Library]. Built-in models that the store has no model of
+// the same name for come last; they have no time of change.
+func (s *Service) List(ctx context.Context) ([]puna.Model, error) {
+	list, err := s.lister.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range builtin.Names() {
+		m, err := s.resolve(b)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(list, func(l puna.Model) bool { return l.Name == displayName(m) }) {
+			continue
+		}
+		card, err := info.Card(m, false)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, puna.Model{Name: card.Name, Size: m.Size, Digest: m.Digest, Details: card.Details, Capabilities: card.Capabilities})
+	}
+	return list, nil
+}
+
+// Show implements [puna.Library].
+func (s *Service) Show(_ context.Context, model string, verbose bool) (*puna.ModelCard, error) {
+	m, err := s.resolve(model)
+	if err != nil {
+		return nil, err
+	}
+	return info.Card(m, verbose)
+}
+
+// Create implements [puna.Library]. From may name a built-in model, and where
+// paths are allowed a GGUF file.
+func (s *Service) Create(ctx context.Context, req *puna.CreateRequest) iter.Seq2[puna.Progress, error] {
+	return func(yield func(puna.Progress, error) bool) {
+		if n, err := name.Parse(req.From); err == nil {
+			if err := s.ensureStored(ctx, n); err != nil {
+				yield(puna.Progress{}, err)
+				return
+			}
+		}
+		for step, err := range s.creator().Create(ctx, req) {
+			if !yield(step, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Service) creator() *create.Creator {
+	return &create.Creator{Store: s.store, Log: s.log, AllowPaths: s.opts.AllowPaths}
+}
 
 // Copy implements [puna.Library].
 func (s *Service) Copy(ctx context.Context, from, to string) error {
@@ -35,10 +95,7 @@ func (s *Service) Delete(_ context.Context, model string) error {
 	if err != nil {
 		return notFound(model)
 	}
-	var digest string
-	if manifest, err := s.store.Manifest(n); err == nil {
-		digest = manifest.Digest
-	}
+	manifest, _ := s.store.Manifest(n) // a broken one can be deleted, too
 	err = s.store.Delete(n)
 	if puna.KindOf(err) == puna.NotFound {
 		if _, ok := builtinModel(n); ok {
@@ -46,24 +103,16 @@ func (s *Service) Delete(_ context.Context, model string) error {
 		}
 		return notFound(model)
 	}
-	if err == nil && digest != "" && !s.named(digest) {
-		s.residents.unloadDigest(digest)
+	if err == nil && manifest != nil && !s.inUse(manifest) {
+		s.residents.unloadDigest(manifest.Digest)
 	}
 	return err
 }
 
-// named reports whether some model of the store still has a manifest.
-func (s *Service) named(digest string) bool {
+// inUse reports whether another name still has the manifest.
+func (s *Service) inUse(manifest *store.Manifest) bool {
 	manifests, err := s.store.List()
-	if err != nil {
-		return true // can't tell: keep it loaded
-	}
-	for _, m := range manifests {
-		if m.Digest == digest {
-			return true
-		}
-	}
-	return false
+	return err != nil || slices.ContainsFunc(manifests, func(m *store.Manifest) bool { return m.Digest == manifest.Digest })
 }
 
 // HasBlob implements [puna.Library].
@@ -74,38 +123,4 @@ func (s *Service) HasBlob(_ context.Context, digest string) (bool, error) {
 // PutBlob implements [puna.Library].
 func (s *Service) PutBlob(ctx context.Context, digest string, r io.Reader) error {
 	return s.store.PutBlob(ctx, digest, r)
-}
-
-// ensureStored puts a built-in model into the store, under its own name, where
-// the store has none of that name, so that others can be made of it.
-func (s *Service) ensureStored(ctx context.Context, n name.Name) error {
-	m, ok := builtinModel(n)
-	if !ok {
-		return nil
-	}
-	if _, err := s.store.Manifest(n); puna.KindOf(err) != puna.NotFound {
-		return err
-	}
-	return s.importBuiltin(ctx, m)
-}
-
-func (s *Service) importBuiltin(ctx context.Context, m *builtin.Model) error {
-	if err := s.store.PutBlob(ctx, m.Digest(), m.Open()); err != nil {
-		return err
-	}
-	f, err := builtinModelfile(m)
-	if err != nil {
-		return err
-	}
-	req, err := f.Request(m.Name)
-	if err != nil {
-		return err
-	}
-	req.Files = map[string]string{m.Name + ".gguf": m.Digest()}
-	for _, err := range s.Create(ctx, req) {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

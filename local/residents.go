@@ -8,6 +8,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/models/info"
 )
 
 // forever is a keep-alive that never ends.
@@ -17,11 +18,11 @@ const forever = time.Duration(-1)
 // guarded by residents.mu, but model and err are fixed once ready is closed.
 type resident struct {
 	key   string // what was loaded: digest and options of loading
-	name  string // as the first request called it
 	spec  *spec
 	ready chan struct{} // closed when the load ended
 
 	model     *engine.Model
+	details   puna.Details
 	err       error
 	cancel    context.CancelFunc // stops the load
 	users     int                // requests that hold it, waiting ones included
@@ -58,7 +59,7 @@ func (rs *residents) acquire(ctx context.Context, s *spec, onLoad func(float64))
 	case <-r.ready:
 	case <-ctx.Done():
 		rs.release(r, nil)
-		return nil, puna.Errorf(puna.Canceled, "loading %q: %w", s.name, context.Cause(ctx))
+		return nil, puna.Errorf(puna.Canceled, "loading %q: %w", s.load.Name, context.Cause(ctx))
 	}
 	if r.err != nil {
 		rs.release(r, nil)
@@ -78,7 +79,7 @@ func (rs *residents) join(s *spec) (*resident, error) {
 	r := rs.byKey[s.key]
 	if r == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		r = &resident{key: s.key, name: s.name, spec: s, ready: make(chan struct{}), cancel: cancel,
+		r = &resident{key: s.key, spec: s, ready: make(chan struct{}), cancel: cancel,
 			watchers: map[int]func(float64){}, keepAlive: rs.keepAlive}
 		rs.byKey[s.key] = r
 		go rs.run(ctx, r)
@@ -96,8 +97,12 @@ func (rs *residents) join(s *spec) (*resident, error) {
 func (rs *residents) run(ctx context.Context, r *resident) {
 	defer r.cancel()
 	model, err := rs.load(ctx, r.spec, func(fraction float64) { rs.progress(r, fraction) })
+	var details puna.Details
+	if card, err := info.Card(r.spec.model, false); err == nil {
+		details = card.Details
+	}
 	rs.mu.Lock()
-	r.model, r.err = model, err
+	r.model, r.details, r.err = model, details, err
 	if err != nil && rs.byKey[r.key] == r {
 		delete(rs.byKey, r.key)
 	}
@@ -176,7 +181,7 @@ func (rs *residents) expire(r *resident, timer **time.Timer) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if r.timer == *timer && r.users == 0 {
-		rs.log.Info("unloading an idle model", "model", r.name)
+		rs.log.Info("unloading an idle model", "model", r.spec.load.Name)
 		rs.drop(r)
 		rs.unload(r)
 	}
@@ -202,7 +207,7 @@ func (rs *residents) unload(r *resident) {
 	r.freed = true
 	rs.wg.Go(func() {
 		if err := r.model.Close(context.Background()); err != nil {
-			rs.log.Error("unloading a model", "model", r.name, "error", err)
+			rs.log.Error("unloading a model", "model", r.spec.load.Name, "error", err)
 		}
 	})
 }

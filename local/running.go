@@ -20,10 +20,10 @@ func (rs *residents) running() []puna.RunningModel {
 		if r.model == nil {
 			continue
 		}
-		info := r.model.Info()
+		loaded := r.model.Info()
 		list = append(list, puna.RunningModel{
-			Name: r.name, Digest: r.spec.digest, Details: r.spec.details,
-			Size: info.Size, SizeVRAM: info.SizeVRAM, ContextLength: info.ContextLength,
+			Name: displayName(r.spec.model), Digest: r.spec.model.Digest, Details: r.details,
+			Size: loaded.Size, SizeVRAM: loaded.SizeVRAM, ContextLength: loaded.ContextLength,
 			Expires: r.expiry(time.Now()),
 		})
 	}
@@ -64,7 +64,7 @@ func (rs *residents) unloadDigest(digest string) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for _, r := range rs.byKey {
-		if r.spec.digest != digest {
+		if r.spec.model.Digest != digest {
 			continue
 		}
 		rs.drop(r)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/models/info"
 	"github.com/puna-ai/puna/models/store"
 )
 
@@ -23,7 +24,8 @@ type Service struct {
 	engine    *engine.Engine
 	store     *store.Store
 	residents *residents
-	specs     sync.Map // manifest digest to *spec: manifests never change
+	lister    *info.Lister
+	models    sync.Map // manifest digest to *store.Model
 }
 
 // The compiler checks what the documentation says.
@@ -49,7 +51,7 @@ func Open(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{opts: o, log: o.Log, engine: e, store: st}
+	s := &Service{opts: o, log: o.Log, engine: e, store: st, lister: info.NewLister(st, o.Log)}
 	s.residents = &residents{
 		load:      s.loadModel,
 		keepAlive: puna.Or(o.KeepAlive, DefaultKeepAlive),
@@ -123,21 +125,24 @@ func (s *Service) resident(ctx context.Context, req *puna.Request) (*resident, e
 	if err := req.Options.Validate(); err != nil {
 		return nil, err
 	}
-	spec, err := s.resolve(req.Model)
+	m, err := s.resolve(req.Model)
 	if err != nil {
 		return nil, err
 	}
-	spec.withLoadOptions(req.Options)
+	spec, err := newSpec(m, req.Options)
+	if err != nil {
+		return nil, err
+	}
 	return s.residents.acquire(ctx, spec, req.OnLoad)
 }
 
 // Unload implements [puna.Loader].
 func (s *Service) Unload(_ context.Context, model string) error {
-	spec, err := s.resolve(model)
+	m, err := s.resolve(model)
 	if err != nil {
 		return err
 	}
-	s.residents.unloadDigest(spec.digest)
+	s.residents.unloadDigest(m.Digest)
 	return nil
 }
 
@@ -153,11 +158,11 @@ func (s *Service) loadModel(ctx context.Context, spec *spec, progress func(float
 	o.Progress = progress
 	o.Repack = s.opts.Repack
 	o.NumParallel = s.opts.NumParallel
-	s.log.Info("loading a model", "model", spec.name, "path", o.Path)
+	s.log.Info("loading a model", "model", o.Name, "path", o.Path)
 	start := time.Now()
 	m, err := s.engine.Load(ctx, o)
 	if err == nil {
-		s.log.Info("loaded a model", "model", spec.name, "took", time.Since(start).Round(time.Millisecond))
+		s.log.Info("loaded a model", "model", o.Name, "took", time.Since(start).Round(time.Millisecond))
 	}
 	return m, err
 }

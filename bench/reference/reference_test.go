@@ -55,7 +55,7 @@ func (f *fixture) load(t *testing.T, o engine.LoadOptions) *engine.Model {
 // answer generates n tokens greedily and returns the tokens of the prompt and of
 // the answer, and how many of the prompt's came from the prefix cache.
 func answer(m *engine.Model, prompt string, n int) (in, out []int, cached int, err error) {
-	req := &puna.Request{Prompt: prompt, Raw: true, Options: puna.Options{NumPredict: &n, Temperature: new(0.0), IgnoreEOS: new(true)}}
+	req := &puna.Request{Prompt: prompt, Template: "{{ .Prompt }}", Options: puna.Options{NumPredict: &n, Temperature: new(0.0), IgnoreEOS: new(true)}}
 	for ev, err := range m.Generate(context.Background(), req) {
 		if err != nil {
 			return nil, nil, 0, err
@@ -93,7 +93,11 @@ func TestGreedyEqualsReference(t *testing.T) {
 					want, err := f.loop.Run(in, len(out))
 					require.NoError(t, err)
 					assert.Equal(t, want.Tokens, out, "prompt %d", i)
-					assert.Equal(t, reuse && i >= 2, cached > 0, "prompt %d reuses %d tokens", i, cached)
+					if reuse && i >= 2 {
+						assert.Greater(t, cached, 100, "prompt %d", i)
+					} else {
+						assert.LessOrEqual(t, cached, 1, "prompt %d: only a BOS token can be shared", i)
+					}
 				}
 			})
 		}

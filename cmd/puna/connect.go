@@ -65,17 +65,18 @@ func ping(ctx context.Context, client *remote.Service) error {
 
 // openLocal opens the engine and the store in this process. Paths may name
 // models only for commands of the user who owns this process.
-func (c *config) openLocal(allowPaths bool, engineLevel slog.Level) (*local.Service, error) {
-	log := slog.Default()
+func (c *config) openLocal(allowPaths bool, level slog.Level) (*local.Service, error) {
+	log := quieter(slog.Default(), max(level, c.logLevel))
 	return local.Open(local.Options{
-		Models:     c.models,
-		AllowPaths: allowPaths,
-		KeepAlive:  &c.keepAlive,
-		Defaults:   c.defaults(),
-		Log:        log,
+		Models:      c.models,
+		AllowPaths:  allowPaths,
+		KeepAlive:   &c.keepAlive,
+		Defaults:    c.defaults(),
+		NumParallel: c.numParallel,
+		Log:         log,
 		Engine: engine.Options{
 			Kernels: c.kernelOptions(),
-			Log:     quieter(log, max(engineLevel, c.logLevel)),
+			Log:     log,
 		},
 	})
 }
