@@ -42,6 +42,9 @@ func load(t testing.TB, o engine.LoadOptions) *engine.Model {
 	if o.Path == "" {
 		o.Path = testmodel.Path(t)
 	}
+	if o.Options.NumThread == nil {
+		o.Options.NumThread = new(1) // tests share the machine: threads would wait for each other
+	}
 	m, err := shared.Load(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Close(context.Background())) })
