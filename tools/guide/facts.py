@@ -1,0 +1,141 @@
+"""The facts about Puna: reads facts/*.txt and the option table, and splits the phrasings.
+
+A file of facts/ holds intents:
+
+    # id | keyword & keyword      every keyword must be in a right answer (lower case)
+    = the answer                  {m} and {n} stand for model names
+    to do something               a purpose: goes into FRAMES ("how do I ...?")
+    a whole question              taken as it is; [a|b|] are alternatives
+    & a follow-up                 asked after another question about {m}
+
+A tenth of the phrasings, chosen by the seed alone, is held out: they appear in no
+training text, in no frame. Two of the frames are held out likewise.
+"""
+
+import json
+import random
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+HELD_OUT = 0.10
+
+FRAMES = [
+    "how do I {}?", "how do I {}?", "how do I {}?", "how can I {}?", "how can I {}?", "how to {}?",
+    "how to {}", "{}", "I want to {}", "I want to {}.", "I'd like to {}.", "I need to {}",
+    "can you tell me how to {}?", "please tell me how to {}", "show me how to {}", "what do I do to {}?",
+    "is there a way to {}?", "can I {}?", "how would I {}?", "what is the way to {}?", "how does one {}?",
+    "tell me how to {}", "help me {}", "I am trying to {}. How?", "how should I {}?",
+    "what do I type to {}?", "explain how to {}",
+]
+HELD_FRAMES = ["what would be the way to {}?", "could you show me how I can {}?", "my goal is to {}"]
+OPENERS = ["", "", "", "", "", "", "", "hi, ", "hello, ", "please: ", "quick question: ", "hey, ", "ok, ", "so ", "and "]
+
+
+@dataclass
+class Intent:
+    id: str
+    keywords: list[str]
+    answer: str = ""
+    phrases: list[str] = field(default_factory=list)  # of training
+    held: list[str] = field(default_factory=list)
+    follow: list[str] = field(default_factory=list)
+    held_follow: list[str] = field(default_factory=list)
+
+    @property
+    def slots(self):
+        return sorted(set(re.findall(r"\{(\w)\}", self.answer)))
+
+
+def read_intents():
+    intents = []
+    for path in sorted((HERE / "facts").glob("*.txt")):
+        if path.stem in ("world", "tools"):
+            continue
+        for line in path.read_text().splitlines():
+            if line.startswith("# "):
+                name, keywords = line[2:].split(" | ")
+                intents.append(Intent(name, [k.strip() for k in keywords.split(" & ")]))
+            elif line.startswith("= "):
+                intents[-1].answer = line[2:]
+            elif line.startswith("& "):
+                intents[-1].follow.append(line[2:])
+            elif line.strip():
+                intents[-1].phrases.append(line.strip())
+    return intents
+
+
+OPTION_WHAT = ["what does {} do", "what is {}", "what is {} for", "explain {}", "what does {} mean", "tell me about {}",
+               "what is the option {}", "describe {}", "the option {}", "meaning of {}", "what does the option {} do",
+               "what is the meaning of {}", "explain the option {}", "what is the parameter {}", "{}"]
+OPTION_DEFAULT = ["what is the default of {}", "default of {}", "what is {} by default", "what is the default value of {}",
+                  "which value has {} by default", "what is {} if I don't set it", "the default for {}", "default {}",
+                  "how is {} set by default", "what value does {} have when unset"]
+OPTION_SET = ["to set {}", "to change {}", "where do I set {}", "to give a value to {}", "to set the option {}",
+              "to use {}", "to change the value of {}", "where does {} go"]
+
+
+def option_docs():
+    """The option table, from the Go package itself."""
+    out = subprocess.run(["go", "run", "./tools/guide/optiondocs"], cwd=HERE.parent.parent, check=True, capture_output=True)
+    return json.loads(out.stdout)
+
+
+def option_intents():
+    intents = []
+    for doc in option_docs():
+        name, default, text = doc["Name"], doc["Default"], doc["Doc"]
+        said = f"The default is {default}." if default else "It has no default."
+        intents += [
+            Intent(f"opt.{name}", [name, text.split(" (")[0].lower()], f"`{name}`: {text}. {said}", [p.format(name) for p in OPTION_WHAT]),
+            Intent(f"opt.{name}.default", [name, f"is {default}".lower() if default else "no default"],
+                   f"The default of `{name}` is {default}." if default else f"`{name}` has no default.",
+                   [p.format(name) for p in OPTION_DEFAULT]),
+            Intent(f"opt.{name}.set", [f"parameter {name} value"],
+                   f"Put `{name}` into `options` of a request, or write `PARAMETER {name} VALUE` into the Modelfile.",
+                   [p.format(name) for p in OPTION_SET]),
+        ]
+    return intents
+
+
+def load(seed):
+    """Returns every intent, with its phrasings split into training and held-out ones."""
+    intents = read_intents() + option_intents()
+    rng = random.Random(seed)
+    every = [(i, p, False) for i in intents for p in i.phrases] + [(i, p, True) for i in intents for p in i.follow]
+    rng.shuffle(every)
+    left = int(len(every) * HELD_OUT)
+    for intent, phrase, follow in every:
+        if left == 0:
+            break
+        src, dst = (intent.follow, intent.held_follow) if follow else (intent.phrases, intent.held)
+        if len(src) > 2:  # an intent keeps something to learn from
+            src.remove(phrase)
+            dst.append(phrase)
+            left -= 1
+    return intents
+
+
+def expand(text, rng):
+    """Chooses one of each [a|b|] and closes up the spaces."""
+    while (m := re.search(r"\[([^\[\]]*\|[^\[\]]*)\]", text)):
+        text = text[: m.start()] + rng.choice(m[1].split("|")) + text[m.end():]
+    return " ".join(text.split())
+
+
+def ask(phrase, rng, frames=FRAMES):
+    """One question from a phrase: framed, with an opener, in some spelling."""
+    text = expand(phrase, rng)
+    if text.startswith("to "):
+        text = rng.choice(frames).format(text[3:])
+    elif rng.random() < 0.6 and text[-1] not in "?.!`\"":
+        text += "?"
+    text = rng.choice(OPENERS) + text if rng.random() < 0.5 else text
+    r = rng.random()
+    if r < 0.55:
+        text = text[0].upper() + text[1:]
+    elif r < 0.65:
+        text = text.rstrip("?.")
+    return text
