@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"server/...":        {"server", "server/..."},
 	"third_party":       {},
 	"internal/...":      {"internal/...", "models/gguf"},
+	"bench":             {"..."},
 	"bench/...":         {"..."},
 	"cmd/...":           {"..."},
 	"tools/...":         {"..."},

@@ -142,7 +142,8 @@ func (opt option) inRange(v float64) error {
 	if v >= opt.min && v <= opt.max { // false for NaN
 		return nil
 	}
-	return Errorf(Invalid, "option %q: %v is not between %v and %v", opt.name, v, opt.min, opt.max)
+	plain := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+	return Errorf(Invalid, "option %q: %s is not between %s and %s", opt.name, plain(v), plain(opt.min), plain(opt.max))
 }
 
 // Set sets the option called name from a JSON value as [encoding/json] decodes

@@ -45,7 +45,7 @@ func TestSetNamesTheOption(t *testing.T) {
 		text  string
 	}{
 		{"num_ctx", 1.5, `option "num_ctx": 1.5 is not a whole number`},
-		{"num_ctx", 0, `option "num_ctx": 0 is not between 1 and 2.147483647e+09`},
+		{"num_ctx", 0, `option "num_ctx": 0 is not between 1 and 2147483647`},
 		{"num_ctx", math.NaN(), `option "num_ctx": NaN is not a whole number`},
 		{"top_p", 2.0, `option "top_p": 2 is not between 0 and 1`},
 		{"top_p", math.NaN(), `option "top_p": NaN is not between 0 and 1`},

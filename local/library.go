@@ -104,7 +104,7 @@ func (s *Service) Delete(_ context.Context, model string) error {
 		return notFound(model)
 	}
 	if err == nil && manifest != nil && !s.inUse(manifest) {
-		s.residents.unloadDigest(manifest.Digest)
+		s.residents.unloadModel(manifest.Digest, name.Name{})
 	}
 	return err
 }

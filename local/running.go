@@ -9,6 +9,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/models/name"
 )
 
 // running lists the loaded models, latest to expire first.
@@ -59,12 +60,14 @@ func compareExpiry(a, b time.Time) int {
 	}
 }
 
-// unloadDigest lets every resident of a model go once its users have.
-func (rs *residents) unloadDigest(digest string) {
+// unloadModel lets every resident of a model, or of what had its name, go once
+// its users have.
+func (rs *residents) unloadModel(digest string, n name.Name) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for _, r := range rs.byKey {
-		if r.spec.model.Digest != digest {
+		m := r.spec.model
+		if m.Digest != digest && (n.IsZero() || m.Name != n) {
 			continue
 		}
 		rs.drop(r)

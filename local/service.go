@@ -142,7 +142,7 @@ func (s *Service) Unload(_ context.Context, model string) error {
 	if err != nil {
 		return err
 	}
-	s.residents.unloadDigest(m.Digest)
+	s.residents.unloadModel(m.Digest, m.Name)
 	return nil
 }
 

@@ -66,7 +66,10 @@ func ping(ctx context.Context, client *remote.Service) error {
 // openLocal opens the engine and the store in this process. Paths may name
 // models only for commands of the user who owns this process.
 func (c *config) openLocal(allowPaths bool, level slog.Level) (*local.Service, error) {
-	log := quieter(slog.Default(), max(level, c.logLevel))
+	log := slog.Default()
+	if c.logLevel == slog.LevelInfo {
+		log = quieter(log, level)
+	}
 	return local.Open(local.Options{
 		Models:      c.models,
 		AllowPaths:  allowPaths,
