@@ -35,39 +35,50 @@ func (b *builder) array(s schema, hint string) string {
 	if hi >= 0 && hi < len(prefix) {
 		prefix = prefix[:hi]
 	}
-	ws := b.prim("ws")
+	if !hasItems || hi >= 0 && hi <= len(prefix) {
+		items = nil
+	}
 	var terms []string
 	for i, v := range prefix {
 		terms = append(terms, b.visit(s.at(v, "prefixItems", strconv.Itoa(i)), hint+"-"+strconv.Itoa(i)))
 	}
-	tail := ""
-	if hasItems && hi != len(prefix) {
-		item := b.visit(s.at(items, itemsKey), hint+"-item")
-		rest := b.repeat(s.pointer, fmt.Sprintf(`("," %s %s)`, ws, item), max(lo-len(prefix), 0), less(hi, len(prefix)))
-		if len(prefix) == 0 { // the first item has no comma
-			rest = item + " " + b.repeat(s.pointer, fmt.Sprintf(`("," %s %s)`, ws, item), max(lo-1, 0), less(hi, 1))
-			if lo == 0 {
-				rest = "(" + rest + " " + ws + ")?"
-			} else {
-				rest += " " + ws
-			}
-			return b.rule(s.pointer, hint, fmt.Sprintf(`"[" %s %s "]"`, ws, rest))
-		}
-		tail = rest
+	item := ""
+	if items != nil {
+		item = b.visit(s.at(items, itemsKey), hint+"-item")
 	}
-	// Items of the prefix beyond minItems may be missing from the end.
-	body := tail
-	for i := len(terms) - 1; i >= 0; i-- {
+	return b.rule(s.pointer, hint, fmt.Sprintf(`"[" %s %s "]"`, b.prim("ws"), b.items(s, terms, item, lo, hi)))
+}
+
+// items is lo to hi items: those of the prefix, then any number of item, which is ""
+// where there are no more.
+func (b *builder) items(s schema, prefix []string, item string, lo, hi int) string {
+	ws := b.prim("ws")
+	if len(prefix) == 0 && item == "" {
+		return ""
+	}
+	if len(prefix) == 0 { // the first item has no comma
+		body := fmt.Sprintf("%s %s %s", item, b.repeat(s.pointer, fmt.Sprintf(`("," %s %s)`, ws, item), max(lo-1, 0), less(hi, 1)), ws)
+		if lo == 0 {
+			body = "(" + body + ")?"
+		}
+		return body
+	}
+	body := ""
+	if item != "" {
+		body = b.repeat(s.pointer, fmt.Sprintf(`("," %s %s)`, ws, item), max(lo-len(prefix), 0), less(hi, len(prefix)))
+	}
+	// Items of the prefix beyond lo may be missing from the end.
+	for i := len(prefix) - 1; i >= 0; i-- {
 		comma := ""
 		if i > 0 {
 			comma = fmt.Sprintf(`"," %s `, ws)
 		}
-		body = comma + terms[i] + " " + body
+		body = comma + prefix[i] + " " + body
 		if i >= lo {
 			body = "(" + body + ")?"
 		}
 	}
-	return b.rule(s.pointer, hint, fmt.Sprintf(`"[" %s %s %s "]"`, ws, body, ws))
+	return body + " " + ws
 }
 
 // less is n - by, where n < 0 means no bound.

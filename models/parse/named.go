@@ -115,4 +115,4 @@ func (n *named) safely(piece string, final bool) (text, thought string, calls []
 }
 
 // onlyTags matches what may be dropped at the end: whole tags and white space.
-var onlyTags = regexp.MustCompile("^(\\s|<[^<>\\s]*>|\\[/?[A-Z_]+\\]|<｜[^<>]*｜>)*$")
+var onlyTags = regexp.MustCompile(`^(\s|<[^<>\s]*>|\[/?[A-Z_]+\])*$`)

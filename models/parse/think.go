@@ -17,7 +17,7 @@ func newThinker(o Options) *thinker {
 	if o.Template == nil {
 		return nil
 	}
-	opening, closing := thinkTags(o.Template)
+	opening, closing := ThinkTags(o.Template)
 	if opening == "" || closing == "" {
 		return nil
 	}
@@ -46,7 +46,9 @@ func (t *thinker) add(piece string, final bool) (thought, text string) {
 var jinjaTags = [][2]string{{"<think>", "</think>"}, {"[THINK]", "[/THINK]"}, {"<seed:think>", "</seed:think>"},
 	{"◁think▷", "◁/think▷"}, {"<thinking>", "</thinking>"}}
 
-func thinkTags(t *template.Template) (opening, closing string) {
+// ThinkTags returns the tags that thoughts stand between in answers to t's prompts,
+// or "" where there are none.
+func ThinkTags(t *template.Template) (opening, closing string) {
 	if tmpl := t.GoTemplate(); tmpl != nil {
 		defer func() {
 			if recover() != nil { // InferTags doesn't expect every tree

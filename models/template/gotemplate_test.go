@@ -1,6 +1,9 @@
 package template
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -127,4 +130,22 @@ func FuzzGoTemplate(f *testing.F) {
 		}
 		_, _ = tmpl.Render(Input{Prompt: "a", Suffix: "b"})
 	})
+}
+
+// TestOllamasTemplates renders a chat with every template that comes with Ollama.
+func TestOllamasTemplates(t *testing.T) {
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/ollama/ollama").Output()
+	require.NoError(t, err)
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "template", "*.gotmpl"))
+	require.NoError(t, err)
+	require.Greater(t, len(files), 15)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		prompt, err := goTmpl(t, string(text)).Render(Input{System: "Be brief.", Messages: []puna.Message{user("One?"), {Role: puna.Assistant, Content: "Two."}, user("Three?")}})
+		require.NoError(t, err, file)
+		for _, said := range []string{"Be brief.", "One?", "Two.", "Three?"} {
+			require.Contains(t, prompt, said, file)
+		}
+	}
 }

@@ -15,9 +15,9 @@ import (
 // against maxGoBytes, each on its own.
 const (
 	maxGoSource = 1 << 20
-	maxGoBytes  = 64 << 20
-	maxGoSteps  = 2_000_000 // passes through loops and calls of templates
-	maxLegacy   = 2000      // nodes of a template without .Messages
+	maxGoBytes  = 32 << 20
+	maxGoSteps  = 500_000 // passes through loops and calls of templates
+	maxLegacy   = 2000    // nodes of a template without .Messages
 )
 
 // catch turns a panic in Ollama's packages, which some templates cause, into an

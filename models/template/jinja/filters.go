@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"maps"
 	"math"
 	"net/url"
 	"strconv"
@@ -11,68 +12,70 @@ import (
 // filterFunc computes v|name(a).
 type filterFunc func(r *run, line int, v any, a args) any
 
-var filters map[string]filterFunc
+// filters are filled in init, since some of them look up others.
+var filters = map[string]filterFunc{}
 
-func init() { // in init, since some of the filters look up others
-	filters = map[string]filterFunc{
-		"default": filterDefault, "d": filterDefault,
-		"tojson": filterJSON,
-		"length": filterLength, "count": filterLength,
-		"trim":       viaMethod("strip"),
-		"upper":      viaMethod("upper"),
-		"lower":      viaMethod("lower"),
-		"title":      textFilter(filterTitle),
-		"capitalize": viaMethod("capitalize"),
-		"string":     textFilter(func(s string) string { return s }),
-		"safe":       textFilter(func(s string) string { return s }),
-		"escape":     textFilter(escape), "e": textFilter(escape), "forceescape": textFilter(escape),
-		"urlencode": textFilter(func(s string) string {
-			return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), "%2F", "/")
-		}),
-		"wordcount": func(r *run, _ int, v any, _ args) any { return len(strings.FieldsFunc(r.str(v), isSpace)) },
-		"replace":   filterReplace,
-		"indent":    filterIndent,
-		"center": func(r *run, line int, v any, a args) any {
-			width := intArg(line, "center", or(a.bind(line, "center", "width")[0], 80))
-			return stringMethods["center"](r, line, r.str(v), args{pos: []any{width}})
-		},
-		"truncate": filterTruncate,
-		"format":   func(r *run, line int, v any, a args) any { return r.format(line, r.str(v), a.pos) },
-		"int":      filterInt,
-		"float": func(r *run, line int, v any, a args) any {
-			if f, ok := toFloat(v); ok {
-				return f
-			}
-			return or(a.bind(line, "float", "default")[0], 0.0)
-		},
-		"abs": func(_ *run, line int, v any, _ args) any {
-			if i, ok := integer(v); ok {
-				return abs(i)
-			}
-			f, ok := v.(float64)
-			if !ok {
-				fail(line, "abs needs a number, not %s", typeName(v))
-			}
-			return math.Abs(f)
-		},
-		"round": filterRound,
-		"attr": func(r *run, line int, v any, a args) any {
-			return r.attr(line, v, strArg(line, "attr", a.bind(line, "attr", "name")[0]))
-		},
-		"items": func(r *run, line int, v any, _ args) any {
-			if isUndefined(v) {
-				return List()
-			}
-			d, ok := v.(*Dict)
-			if !ok {
-				fail(line, "items needs a dict, not %s", typeName(v))
-			}
-			return r.pairs(d)
-		},
-	}
-	for name, fn := range listFilters {
-		filters[name] = fn
-	}
+func init() {
+	maps.Copy(filters, valueFilters)
+	maps.Copy(filters, listFilters)
+}
+
+// valueFilters are the filters of texts, numbers and single values.
+var valueFilters = map[string]filterFunc{
+	"default": filterDefault, "d": filterDefault,
+	"tojson": filterJSON,
+	"length": filterLength, "count": filterLength,
+	"trim":       viaMethod("strip"),
+	"upper":      viaMethod("upper"),
+	"lower":      viaMethod("lower"),
+	"title":      textFilter(filterTitle),
+	"capitalize": viaMethod("capitalize"),
+	"string":     textFilter(func(s string) string { return s }),
+	"safe":       textFilter(func(s string) string { return s }),
+	"escape":     textFilter(escape), "e": textFilter(escape), "forceescape": textFilter(escape),
+	"urlencode": textFilter(func(s string) string {
+		return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), "%2F", "/")
+	}),
+	"wordcount": func(r *run, _ int, v any, _ args) any { return len(strings.FieldsFunc(r.str(v), isSpace)) },
+	"replace":   filterReplace,
+	"indent":    filterIndent,
+	"center": func(r *run, line int, v any, a args) any {
+		width := intArg(line, "center", or(a.bind(line, "center", "width")[0], 80))
+		return stringMethods["center"](r, line, r.str(v), args{pos: []any{width}})
+	},
+	"truncate": filterTruncate,
+	"format":   func(r *run, line int, v any, a args) any { return r.format(line, r.str(v), a.pos) },
+	"int":      filterInt,
+	"float": func(r *run, line int, v any, a args) any {
+		if f, ok := toFloat(v); ok {
+			return f
+		}
+		return or(a.bind(line, "float", "default")[0], 0.0)
+	},
+	"abs": func(_ *run, line int, v any, _ args) any {
+		if i, ok := integer(v); ok {
+			return abs(i)
+		}
+		f, ok := v.(float64)
+		if !ok {
+			fail(line, "abs needs a number, not %s", typeName(v))
+		}
+		return math.Abs(f)
+	},
+	"round": filterRound,
+	"attr": func(r *run, line int, v any, a args) any {
+		return r.attr(line, v, strArg(line, "attr", a.bind(line, "attr", "name")[0]))
+	},
+	"items": func(r *run, line int, v any, _ args) any {
+		if isUndefined(v) {
+			return List()
+		}
+		d, ok := v.(*Dict)
+		if !ok {
+			fail(line, "items needs a dict, not %s", typeName(v))
+		}
+		return r.pairs(d)
+	},
 }
 
 func textFilter(fn func(string) string) filterFunc {
