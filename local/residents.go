@@ -11,8 +11,12 @@ import (
 	"github.com/puna-ai/puna/models/info"
 )
 
-// forever is a keep-alive that never ends.
-const forever = time.Duration(-1)
+// loadedModel is what residents need of an [engine.Model].
+type loadedModel interface {
+	puna.Generator
+	Info() engine.Info
+	Close(ctx context.Context) error
+}
 
 // resident is a model in memory, or on its way there. Fields below ready are
 // guarded by residents.mu, but model and err are fixed once ready is closed.
@@ -21,7 +25,7 @@ type resident struct {
 	spec  *spec
 	ready chan struct{} // closed when the load ended
 
-	model     *engine.Model
+	model     loadedModel
 	details   puna.Details
 	err       error
 	cancel    context.CancelFunc // stops the load
@@ -36,7 +40,7 @@ type resident struct {
 
 // residents keeps the loaded models. It is safe for concurrent use.
 type residents struct {
-	load      func(ctx context.Context, s *spec, progress func(float64)) (*engine.Model, error)
+	load      func(ctx context.Context, s *spec, progress func(float64)) (loadedModel, error)
 	keepAlive time.Duration
 	log       *slog.Logger
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/puna-ai/puna"
-	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/models/name"
 )
 
@@ -81,7 +80,7 @@ func (rs *residents) unloadModel(digest string, n name.Name) {
 func (rs *residents) close() error {
 	rs.mu.Lock()
 	rs.closed = true
-	var models []*engine.Model
+	var models []loadedModel
 	for _, r := range rs.byKey {
 		r.cancel()
 		rs.drop(r)

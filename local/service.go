@@ -152,7 +152,7 @@ func (s *Service) Running(context.Context) ([]puna.RunningModel, error) {
 }
 
 // loadModel is what residents call to load.
-func (s *Service) loadModel(ctx context.Context, spec *spec, progress func(float64)) (*engine.Model, error) {
+func (s *Service) loadModel(ctx context.Context, spec *spec, progress func(float64)) (loadedModel, error) {
 	o := spec.load
 	o.Options = o.Options.Over(s.opts.Defaults)
 	o.Progress = progress
@@ -161,8 +161,9 @@ func (s *Service) loadModel(ctx context.Context, spec *spec, progress func(float
 	s.log.Info("loading a model", "model", o.Name, "path", o.Path)
 	start := time.Now()
 	m, err := s.engine.Load(ctx, o)
-	if err == nil {
-		s.log.Info("loaded a model", "model", o.Name, "took", time.Since(start).Round(time.Millisecond))
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	s.log.Info("loaded a model", "model", o.Name, "took", time.Since(start).Round(time.Millisecond))
+	return m, nil
 }
