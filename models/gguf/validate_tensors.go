@@ -84,7 +84,32 @@ func (f *File) checkShapes() error {
 			return puna.Errorf(puna.Invalid, "%s: tensor %q is beyond the %d layers of block_count", f.Path, f.Tensors[i].Name, f.BlockCount())
 		}
 	}
+	if err := f.checkRequired(); err != nil {
+		return err
+	}
 	return f.checkAttentionShapes()
+}
+
+// required are tensors that llama.cpp loads as optional but then uses unasked;
+// "blk." stands for each layer. A name counts where the second one is in the file.
+var required = map[string][][2]string{
+	"dream":   {{"blk.attn_q.bias"}, {"blk.attn_k.bias"}, {"blk.attn_v.bias"}},
+	"qwen2vl": {{"blk.attn_q.bias"}, {"blk.attn_k.bias"}, {"blk.attn_v.bias"}},
+	"phi2":    {{"blk.attn_qkv.bias", "blk.attn_qkv.weight"}},
+	"solar":   {{"output.weight"}, {"bskcn_tv.weight"}},
+}
+
+func (f *File) checkRequired() error {
+	for _, r := range required[f.Arch()] {
+		for i := range f.BlockCount() {
+			layer := strings.NewReplacer("blk.", "blk."+strconv.Itoa(i)+".")
+			name, cause := layer.Replace(r[0]), layer.Replace(r[1])
+			if f.Tensor(name) == nil && (cause == "" || f.Tensor(cause) != nil) {
+				return puna.Errorf(puna.Invalid, "%s: the tensor %q is missing, which %s models need", f.Path, name, f.Arch())
+			}
+		}
+	}
+	return nil
 }
 
 func trim(shape []uint64) int { return (&Tensor{Shape: shape}).dims() }
