@@ -25,6 +25,7 @@ type settings struct {
 	prompt  int
 	threads int
 	variant string
+	repack  bool
 }
 
 func main() {
@@ -38,6 +39,7 @@ func main() {
 	flag.IntVar(&s.prompt, "prompt", 512, "tokens of a long prompt, about")
 	flag.IntVar(&s.threads, "threads", 0, "threads; 0: the engine's choice")
 	flag.StringVar(&s.variant, "variant", "", "CPU kernels; empty: the best")
+	flag.BoolVar(&s.repack, "repack", true, "let kernels copy weights into their own layout")
 	flag.Parse()
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 

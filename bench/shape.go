@@ -23,13 +23,13 @@ type run struct {
 
 // measureShape prints the figures of one model.
 func (s settings) measureShape(ctx context.Context, e *engine.Engine, bin, name, path string) error {
-	m, err := e.Load(ctx, engine.LoadOptions{Path: path, Options: puna.Options{NumCtx: new(4096)}})
+	m, err := e.Load(ctx, engine.LoadOptions{Path: path, Repack: s.repacking(), Options: puna.Options{NumCtx: new(4096)}})
 	if err != nil {
 		return err
 	}
 	defer m.Close(ctx)
 	info := m.Info()
-	loop, err := reference.Start(bin, reference.Options{Model: path, Module: e.Kernels().Path, Threads: info.Threads, Ctx: 4096, Ubatch: 512, Repack: true})
+	loop, err := reference.Start(bin, reference.Options{Model: path, Module: e.Kernels().Path, Threads: info.Threads, Ctx: 4096, Ubatch: 512, Repack: s.repack})
 	if err != nil {
 		return err
 	}
@@ -42,6 +42,13 @@ func (s settings) measureShape(ctx context.Context, e *engine.Engine, bin, name,
 		}
 	}
 	return nil
+}
+
+func (s settings) repacking() engine.Repack {
+	if s.repack {
+		return engine.RepackOn
+	}
+	return engine.RepackOff
 }
 
 // bencher measures one model against the reference.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/engine"
 )
 
 const defaultPort = "11434"
@@ -24,6 +25,7 @@ type config struct {
 	keepAlive     time.Duration
 	contextLength int
 	numParallel   int
+	repack        engine.Repack
 	origins       []string
 	logLevel      slog.Level
 	noHistory     bool
@@ -52,6 +54,7 @@ func configFromEnvironment(getenv func(string) string) *config {
 	}
 	c.contextLength = c.number("CONTEXT_LENGTH", get("CONTEXT_LENGTH"))
 	c.numParallel = c.number("NUM_PARALLEL", get("NUM_PARALLEL"))
+	c.repack = c.parseRepack(getenv("PUNA_REPACK"))
 	if s := get("ORIGINS"); s != "" {
 		c.origins = strings.Split(s, ",")
 	}
@@ -87,6 +90,19 @@ func (c *config) boolean(name, s string) bool {
 		c.problem(name, s)
 	}
 	return b
+}
+
+func (c *config) parseRepack(s string) engine.Repack {
+	switch s {
+	case "", "auto":
+		return engine.RepackAuto
+	case "on", "1":
+		return engine.RepackOn
+	case "off", "0":
+		return engine.RepackOff
+	}
+	c.problem("REPACK", s)
+	return engine.RepackAuto
 }
 
 // defaultModels is Ollama's folder, so that its models are Puna's from the start.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/puna-ai/puna/engine"
 )
 
 func configOf(env map[string]string) *config {
@@ -58,7 +60,8 @@ func TestOtherVariables(t *testing.T) {
 	assert.Equal(t, 8192, *c.defaults().NumCtx)
 	assert.True(t, c.noHistory)
 	assert.Equal(t, "/m", c.models)
-	c = configOf(map[string]string{"OLLAMA_KEEP_ALIVE": "soon", "OLLAMA_CONTEXT_LENGTH": "-5", "OLLAMA_NUM_PARALLEL": "x"})
+	assert.Equal(t, engine.RepackOff, configOf(map[string]string{"PUNA_REPACK": "off"}).repack)
+	c = configOf(map[string]string{"OLLAMA_KEEP_ALIVE": "soon", "OLLAMA_CONTEXT_LENGTH": "-5", "OLLAMA_NUM_PARALLEL": "x", "PUNA_REPACK": "maybe"})
 	assert.Equal(t, 5*time.Minute, c.keepAlive)
-	assert.Len(t, c.problems, 3)
+	assert.Len(t, c.problems, 4)
 }

@@ -76,6 +76,7 @@ func (c *config) openLocal(allowPaths bool, level slog.Level) (*local.Service, e
 		KeepAlive:   &c.keepAlive,
 		Defaults:    c.defaults(),
 		NumParallel: c.numParallel,
+		Repack:      c.repack,
 		Log:         log,
 		Engine: engine.Options{
 			Kernels: c.kernelOptions(),
