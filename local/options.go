@@ -19,6 +19,7 @@ type Options struct {
 	KeepAlive  *time.Duration // nil: DefaultKeepAlive; negative: for ever; 0: unload at once
 	Defaults   puna.Options   // of models that say nothing else
 	Repack     engine.Repack
+	KVType     string       // of the KV cache: "f16" (also ""), "q8_0" or "q4_0"
 	Log        *slog.Logger // nil: slog.Default()
 	Engine     engine.Options
 

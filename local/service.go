@@ -158,6 +158,7 @@ func (s *Service) loadModel(ctx context.Context, spec *spec, progress func(float
 	o.Progress = progress
 	o.Repack = s.opts.Repack
 	o.NumParallel = s.opts.NumParallel
+	o.KVType = s.opts.KVType
 	s.log.Info("loading a model", "model", o.Name, "path", o.Path)
 	start := time.Now()
 	m, err := s.engine.Load(ctx, o)

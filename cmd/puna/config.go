@@ -26,6 +26,7 @@ type config struct {
 	contextLength int
 	numParallel   int
 	repack        engine.Repack
+	kvType        string
 	origins       []string
 	logLevel      slog.Level
 	noHistory     bool
@@ -54,6 +55,7 @@ func configFromEnvironment(getenv func(string) string) *config {
 	}
 	c.contextLength = c.number("CONTEXT_LENGTH", get("CONTEXT_LENGTH"))
 	c.numParallel = c.number("NUM_PARALLEL", get("NUM_PARALLEL"))
+	c.kvType = get("KV_CACHE_TYPE")
 	c.repack = c.parseRepack(getenv("PUNA_REPACK"))
 	if s := get("ORIGINS"); s != "" {
 		c.origins = strings.Split(s, ",")
