@@ -16,15 +16,21 @@ import (
 	"github.com/puna-ai/puna/models/store"
 )
 
-// base gathers the layers that the model begins with.
+// base gathers the layers that the model begins with: those of another model or
+// of a file, and uploaded files, a projector beside a model, say.
 func (j *job) base() error {
-	if j.req.From == "" {
-		return j.fromFiles()
+	var err error
+	switch from := j.req.From; {
+	case from == "":
+	case j.creator.AllowPaths && isPath(from):
+		err = j.fromPath(from)
+	default:
+		err = j.fromModel(from)
 	}
-	if j.creator.AllowPaths && isPath(j.req.From) {
-		return j.fromPath(j.req.From)
+	if err != nil {
+		return err
 	}
-	return j.fromModel(j.req.From)
+	return j.fromFiles()
 }
 
 // isPath tells a file's path from a model's name.

@@ -125,11 +125,8 @@ func (c *Creator) log() *slog.Logger {
 // check finds out what is wrong with the request before anything is written.
 func (j *job) check() (err error) {
 	req := j.req
-	switch {
-	case req.From == "" && len(req.Files) == 0:
+	if req.From == "" && len(req.Files) == 0 {
 		return puna.Errorf(puna.Invalid, "neither 'from' or 'files' was specified")
-	case req.From != "" && len(req.Files) > 0:
-		return puna.Errorf(puna.Invalid, "both 'from' and 'files' were specified: the weights come from one of them")
 	}
 	if req.Quantize != "" {
 		if j.quantize, err = ParseQuantization(req.Quantize); err != nil {

@@ -1,6 +1,7 @@
 package create
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -120,6 +121,8 @@ func TestCreateFromModel(t *testing.T) {
 	assert.Equal(t, []string{"MIT"}, m.Licenses)
 	assert.Equal(t, puna.Options{Temperature: new(1.0), NumCtx: new(512)}, m.Options)
 	assert.Len(t, m.Messages, 1)
+	_, err = run(t.Context(), c, &puna.CreateRequest{Model: "twice", From: "base", Files: map[string]string{"tiny.gguf": digest}})
+	assert.ErrorContains(t, err, "tiny.gguf is a second model")
 	// A model may be made of itself.
 	must(t, c, &puna.CreateRequest{Model: "child", From: "child", Messages: []puna.Message{{Role: puna.User, Content: "a"}, {Role: puna.Assistant, Content: "b"}}})
 	m, err = c.Store.Resolve("child")
@@ -203,7 +206,6 @@ func TestRequestsThatAreWrong(t *testing.T) {
 	}{
 		{puna.CreateRequest{Model: "a b", Files: files}, "invalid model name", puna.Invalid},
 		{puna.CreateRequest{Model: "m"}, "neither 'from' or 'files'", puna.Invalid},
-		{puna.CreateRequest{Model: "m", From: "x", Files: files}, "both 'from' and 'files'", puna.Invalid},
 		{puna.CreateRequest{Model: "m", From: "none"}, "model 'none:latest' not found", puna.NotFound},
 		{puna.CreateRequest{Model: "m", Files: files, Quantize: "Q9"}, "supported types are", puna.Invalid},
 		{puna.CreateRequest{Model: "m", Files: files, Template: "{{ .Prompt"}, "TEMPLATE", puna.Invalid},
@@ -322,4 +324,50 @@ func TestListOfCreatedModels(t *testing.T) {
 	assert.Equal(t, card.Details, list[0].Details, "the summary says what the file says")
 	assert.Equal(t, card.Capabilities, list[0].Capabilities)
 	assert.Equal(t, m.Digest, list[0].Digest)
+}
+
+func TestAdapters(t *testing.T) {
+	c := newCreator(t)
+	dir := t.TempDir()
+	lora, other := filepath.Join(dir, "lora.gguf"), filepath.Join(dir, "other.gguf")
+	require.NoError(t, testmodel.WriteLora(lora, testmodel.Tiny, 4))
+	wide := testmodel.Tiny
+	wide.Embd *= 2
+	require.NoError(t, testmodel.WriteLora(other, wide, 4))
+	files := map[string]string{"tiny.gguf": upload(t, c, testmodel.Path(t))}
+	must(t, c, &puna.CreateRequest{Model: "m", Files: files, Adapters: map[string]string{"lora.gguf": upload(t, c, lora)}})
+	m, err := c.Store.Resolve("m")
+	require.NoError(t, err)
+	require.Len(t, m.Adapters, 1)
+	_, err = run(t.Context(), c, &puna.CreateRequest{Model: "n", Files: files, Adapters: map[string]string{"other.gguf": upload(t, c, other)}})
+	assert.ErrorContains(t, err, "the adapter is for another model")
+	_, err = run(t.Context(), c, &puna.CreateRequest{Model: "n", Files: map[string]string{"lora.gguf": upload(t, c, lora)}})
+	assert.ErrorContains(t, err, "lora.gguf is an adapter: name it with ADAPTER")
+	must(t, c, &puna.CreateRequest{Model: "child", From: "m", System: "x"})
+	m, err = c.Store.Resolve("child")
+	require.NoError(t, err)
+	assert.Len(t, m.Adapters, 1, "a model keeps its base's adapters")
+}
+
+func TestProjectorBesideAModel(t *testing.T) {
+	c := newCreator(t)
+	must(t, c, &puna.CreateRequest{Model: "m", Files: map[string]string{"tiny.gguf": upload(t, c, testmodel.Path(t))}})
+	var b bytes.Buffer
+	require.NoError(t, gguf.Write(&b, []gguf.KV{
+		{Key: "general.architecture", Value: "clip"}, {Key: "clip.has_vision_encoder", Value: true},
+		{Key: "clip.vision.embedding_length", Value: uint32(8)}, {Key: "clip.vision.block_count", Value: uint32(1)},
+		{Key: "clip.vision.attention.head_count", Value: uint32(2)}, {Key: "clip.vision.patch_size", Value: uint32(14)},
+		{Key: "clip.vision.image_size", Value: uint32(28)}, {Key: "clip.vision.image_mean", Value: []float32{0, 0, 0}},
+		{Key: "clip.vision.image_std", Value: []float32{1, 1, 1}},
+	}, []gguf.TensorData{{Tensor: gguf.Tensor{Name: "v.patch_embd.weight", Type: gguf.F16, Shape: []uint64{14, 14, 3}}, Data: zeros{}}}))
+	path := filepath.Join(t.TempDir(), "mmproj.gguf")
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o644))
+	mmproj := map[string]string{"mmproj.gguf": upload(t, c, path)}
+	must(t, c, &puna.CreateRequest{Model: "seeing", From: "m", Files: mmproj})
+	m, err := c.Store.Resolve("seeing")
+	require.NoError(t, err)
+	require.Len(t, m.Projectors, 1)
+	assert.Contains(t, m.Config.Summary.Capabilities, puna.CanVision)
+	_, err = run(t.Context(), c, &puna.CreateRequest{Model: "n", Files: mmproj})
+	assert.ErrorContains(t, err, "none of the files is a model")
 }
