@@ -77,6 +77,7 @@ func (c *config) openLocal(allowPaths bool, level slog.Level) (*local.Service, e
 		Defaults:    c.defaults(),
 		NumParallel: c.numParallel,
 		Repack:      c.repack,
+		KVType:      c.kvType,
 		Log:         log,
 		Engine: engine.Options{
 			Kernels: c.kernelOptions(),
