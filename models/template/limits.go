@@ -11,11 +11,12 @@ import (
 	"time"
 )
 
-// Bounds of Go templates. Text that functions make and what is written count
-// against maxGoBytes, each on its own.
+// Bounds of Go templates. The text that functions make and what is written count
+// against maxGoBytes, each on its own; maxGoCall bounds what one call could make.
 const (
 	maxGoSource = 1 << 20
 	maxGoBytes  = 32 << 20
+	maxGoCall   = 256 << 20
 	maxGoSteps  = 500_000 // passes through loops and calls of templates
 	maxLegacy   = 2000    // nodes of a template without .Messages
 )
@@ -77,22 +78,26 @@ func guardList(l *parse.ListNode) {
 	}
 }
 
+var errTooMuch = errors.New("the template makes too much text")
+
 // limitedFuncs are the functions of a run that could make much text out of little,
 // held to maxGoBytes in total, and those that tell the date.
 func limitedFuncs(now time.Time) texttemplate.FuncMap {
 	steps, bytes := maxGoSteps, maxGoBytes
-	took := func(n int) error {
-		if bytes -= n; bytes < 0 {
-			return errors.New("the template makes too much text")
+	// took runs fn, which makes at most atMost bytes, and counts what it made.
+	took := func(atMost int, fn func() string) (string, error) {
+		if atMost > maxGoCall {
+			return "", errTooMuch
 		}
-		return nil
+		text := fn()
+		if bytes -= len(text); bytes < 0 {
+			return "", errTooMuch
+		}
+		return text, nil
 	}
 	bounded := func(fn func(...any) string) func(...any) (string, error) {
-		return func(args ...any) (string, error) {
-			if err := took(12 * size(args)); err != nil { // escapes take up to 12 bytes for one
-				return "", err
-			}
-			return fn(args...), nil
+		return func(args ...any) (string, error) { // escapes take up to 12 bytes for one
+			return took(12*size(args), func() string { return fn(args...) })
 		}
 	}
 	return texttemplate.FuncMap{
@@ -113,18 +118,15 @@ func limitedFuncs(now time.Time) texttemplate.FuncMap {
 			if strings.Contains(format, "*") || longDigits(format) {
 				return "", fmt.Errorf("printf %q: widths of more than three digits are not allowed", format)
 			}
-			verbs := strings.Count(format, "%")
-			if err := took(len(format) + verbs*(1000+12*size(args))); err != nil {
-				return "", err
-			}
-			return fmt.Sprintf(format, args...), nil
+			atMost := len(format) + strings.Count(format, "%")*(1000+12*size(args))
+			return took(atMost, func() string { return fmt.Sprintf(format, args...) })
 		},
 		"json": func(v any) (string, error) {
 			data, err := json.Marshal(v)
 			if err != nil {
 				return "", err
 			}
-			return string(data), took(len(data))
+			return took(len(data), func() string { return string(data) })
 		},
 	}
 }
