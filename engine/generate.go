@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/puna-ai/puna"
@@ -172,10 +174,15 @@ func (a *answer) stream(ctx context.Context, yield func(puna.Event, error) bool)
 }
 
 // emit yields what an event has. Log-probabilities go with the first text that is
-// certain after them.
+// certain after them; calls that the model gave no id get one.
 func (a *answer) emit(ev puna.Event, yield func(puna.Event, error) bool) bool {
 	if ev.Text == "" && ev.Thinking == "" && len(ev.ToolCalls) == 0 {
 		return true
+	}
+	for i := range ev.ToolCalls {
+		if ev.ToolCalls[i].ID == "" {
+			ev.ToolCalls[i].ID = "call_" + strings.ToLower(rand.Text()[:8])
+		}
 	}
 	ev.Logprobs, a.logprobs = a.logprobs, nil
 	return yield(ev, nil)
