@@ -49,9 +49,10 @@ func TestToolCall(t *testing.T) {
 	svc := open(t)
 	weather := puna.Tool{Name: "get_weather", Description: "Get the weather of a city",
 		Parameters: json.RawMessage(`{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}`)}
-	m, _ := ask(t, svc, &puna.Request{Messages: user("What is the weather in Paris?"), Tools: []puna.Tool{weather}})
+	m, _ := ask(t, svc, &puna.Request{Messages: user("What is the weather in Paris?"), Think: puna.ThinkOff, Tools: []puna.Tool{weather}})
 	require.Len(t, m.ToolCalls, 1, "%+v", m)
 	assert.Equal(t, "get_weather", m.ToolCalls[0].Name)
+	assert.NotEmpty(t, m.ToolCalls[0].ID)
 	assert.JSONEq(t, `{"city": "Paris"}`, string(m.ToolCalls[0].Arguments))
 }
 
@@ -112,9 +113,9 @@ func TestConcurrentAnswersAreTheSame(t *testing.T) {
 func TestSecondTurnReusesTheFirst(t *testing.T) {
 	svc := open(t)
 	chat := user("How do I run a model?")
-	m, _ := ask(t, svc, &puna.Request{Messages: chat})
+	m, _ := ask(t, svc, &puna.Request{Messages: chat, Think: puna.ThinkOff})
 	chat = append(chat, puna.Message{Role: puna.Assistant, Content: m.Content}, puna.Message{Role: puna.User, Content: "and how do I remove it?"})
-	_, done := ask(t, svc, &puna.Request{Messages: chat})
+	_, done := ask(t, svc, &puna.Request{Messages: chat, Think: puna.ThinkOff})
 	assert.Greater(t, done.CachedTokens, done.PromptTokens/2, "%+v", done)
 }
 
