@@ -34,7 +34,9 @@
 //     of the last batch and doesn't notice a change.
 //   - Recurrent memory ignores the range of [Context.MemorySeqCp], and cells of a
 //     sliding window that two sequences own are never reclaimed.
-//   - A grammar that doesn't parse also writes to the process's stderr.
+//   - Grammars are checked before llama.cpp sees them, since it trusts them with its
+//     stack and memory. What the check doesn't find is ambiguous recursion
+//     (r ::= "x" r{0,3}): the time and memory of a token grow with the text there.
 //   - Logits, embeddings and a batch's raw slices are views of C memory. Using one
 //     after its owner was closed reads freed memory: Go can't notice.
 //   - The abort flag works on CPU backends only.

@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -102,49 +103,97 @@ func TestGrammarLazy(t *testing.T) {
 func TestGrammarRefuses(t *testing.T) {
 	noLeaks(t)
 	v := loadTiny(t).Vocab()
-	for name, grammar := range map[string]string{
-		"syntax":         `root ::= "a`,
-		"no root":        `start ::= "a"`,
-		"unknown rule":   `root ::= other`,
-		"left recursion": `root ::= root "a"`,
-		"zero byte":      "root ::= \"a\" \x00",
-		"deep":           "root ::= " + strings.Repeat("(", 100_000) + `"a"` + strings.Repeat(")", 100_000),
-		"many rules":     strings.Repeat("r ::= \"a\"\n", 100_000),
-		"repetitions":    `root ::= "a"{1000000}`,
-		"huge":           strings.Repeat(" ", maxGrammarBytes+1),
+	nested := `"a"?`
+	for range 5 {
+		nested = "(" + nested + "){0,50}"
+	}
+	double := `root ::= r0` + "\n"
+	for i := range 40 {
+		double += fmt.Sprintf("r%d ::= r%d | r%d\n", i, i+1, i+1)
+	}
+	double += `r40 ::= "a"`
+	for want, grammar := range map[string]string{
+		"line 1: a '\"' is missing":         `root ::= "a`,
+		"line 2: a ']' is missing":          "root ::= \n[a",
+		"no rule \"root\"":                  `start ::= "a"`,
+		"there is no rule \"other\"":        `root ::= other`,
+		`rule "root": it is left-recursive`: `root ::= root "a"`,
+		"zero byte":                         "root ::= \"a\" \x00",
+		"not UTF-8":                         "root ::= \"\xff\"",
+		"nest deeper":                       "root ::= " + strings.Repeat("(", 100_000) + `"a"` + strings.Repeat(")", 100_000),
+		"more than 8192 rules":              many(100_000),
+		"\"1000000\" repetitions":           `root ::= "a"{1000000}`,
+		"its least after its most":          `root ::= "a"{3,1}`,
+		"4194305 bytes":                     strings.Repeat(" ", maxGrammarBytes+1),
+		"too ambiguous":                     "root ::= " + nested,
+		"without end what may be empty":     `root ::= ("a"?)*`,
+		"longer than":                       `root ::= "` + strings.Repeat("a", 10_000) + `"{1000}`,
+		"'*' repeats nothing":               `root ::= * "a"`,
+		"has no ::=":                        "root ::= \"a\"\nrule = \"b\"",
+		"goes on with \")\"":                `root ::= "a")`,
+		"a ) is missing":                    `root ::= ("a"`,
+		"line 3: a rule's name":             "root ::= \"a\"\n\n::= \"b\"",
+		"more than 100000 ways":             double,
 	} {
 		_, err := v.SamplerInitGrammar(grammar, "root")
-		assert.ErrorIs(t, err, ErrGrammar, name)
+		require.ErrorIs(t, err, ErrGrammar, want)
+		assert.ErrorContains(t, err, want)
 	}
 	_, err := v.SamplerInitGrammar(`root ::= "a"`, "other")
-	assert.ErrorIs(t, err, ErrGrammar)
-	empty, err := v.SamplerInitGrammar("", "root")
-	require.NoError(t, err)
-	empty.Close()
-	quoted, err := v.SamplerInitGrammar(`root ::= "`+strings.Repeat("(", 2000)+`" [(] # ((((`, "root")
-	require.NoError(t, err, "parentheses in literals don't nest")
-	quoted.Close()
+	assert.ErrorContains(t, err, "no rule \"other\"")
 }
 
-func TestGrammarLazySleepsLong(t *testing.T) {
-	v := loadTiny(t).Vocab()
-	s, err := v.SamplerInitGrammarLazyPatterns(`root ::= "<" [a-b] ">"`, "root", []string{`[\s\S]*?(<)[\s\S]*`}, nil)
-	require.NoError(t, err)
-	chain := chainOf(t, s, SamplerInitGreedy())
-	word := Token(261) // " the"
-	chain.lazy.bytes = deepest - 100_000
-	before := chain.lazy.bytes
-	for range 300 {
-		require.NoError(t, chain.Accept(word))
+// many is a grammar with n rules.
+func many(n int) string {
+	var b strings.Builder
+	b.WriteString("root ::= r0\n")
+	for i := range n {
+		fmt.Fprintf(&b, "r%d ::= \"a\"\n", i)
 	}
-	require.Equal(t, before+300*len(" the"), chain.lazy.bytes)
-	clone, err := chain.Clone()
-	require.NoError(t, err)
-	defer clone.Close()
-	require.NoError(t, chain.Accept('<'))
-	require.ErrorIs(t, chain.Accept('c'), ErrGrammar)
-	clone.lazy.bytes = deepest
-	require.ErrorContains(t, clone.Accept(word), "sleeps")
-	require.NoError(t, clone.Reset())
-	require.NoError(t, clone.Accept(word))
+	return b.String()
+}
+
+func TestGrammarTakes(t *testing.T) {
+	noLeaks(t)
+	v := loadTiny(t).Vocab()
+	for _, grammar := range []string{
+		"",
+		"root ::= \"" + strings.Repeat("(", 2000) + `" [(] # ((((`, // parentheses that don't nest
+		"# comment\n\nroot ::= a | # or\n  b\na ::= \"x\"\r\nb ::= [^\\]\"a-z] .\n",
+		"root ::= (\n \"a\"\n | \"b\" \n)+ \"c\"{2} \"d\"{1,} \"e\"{0,3} [0-9]?",
+		"root ::= \"\\x41\\u00e9\\U0001F999\\n\\t\\\\ \\\"\"",
+		"root ::= <[97]> !<[98]> <think> \"\"",
+		"root ::= object\nobject ::= \"{\" ws (pair (\",\" ws pair)*)? \"}\" ws\npair ::= string \":\" ws value\n" +
+			"string ::= \"\\\"\" [^\"]* \"\\\"\" ws\nvalue ::= object | string | (\"-\"? [0-9]{1,15}) ws\nws ::= | \" \" | \"\\n\" [ \\t]{0,20}",
+	} {
+		s, err := v.SamplerInitGrammar(grammar, "root")
+		require.NoError(t, err, grammar)
+		s.Close()
+	}
+}
+
+// Whatever a grammar is, loading it and sampling with it ends, in bounded memory.
+func FuzzGrammar(f *testing.F) {
+	for _, seed := range []string{`root ::= "a"{0,3} | [a-z]+`, "root ::= (a | \"b\")?\na ::= !<[97]> .", `root ::= "é" # x`} {
+		f.Add(seed)
+	}
+	v := loadTiny(f).Vocab()
+	c := candidatesOf(f, v.NTokens())
+	logits := randomLogits(1, v.NTokens())
+	f.Fuzz(func(t *testing.T, grammar string) {
+		s, err := v.SamplerInitGrammar(grammar, "root")
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		for range 5 {
+			if c.Fill(logits) != nil || s.Apply(c) != nil {
+				return
+			}
+			left := ids(c)
+			if len(left) == 0 || s.Accept(left[0]) != nil {
+				return
+			}
+		}
+	})
 }

@@ -85,7 +85,7 @@ func TestQuantizeOptions(t *testing.T) {
 		imatrix["blk."+blk+".ffn_down.weight"] = ones(testmodel.Tiny.FF)
 	}
 	assert.Less(t, size("imatrix", func(p *QuantizeParams) {
-		p.FType, _ = ParseFType("IQ2_XS")
+		p.FType, _ = ParseFType("IQ4_XS")
 		p.IMatrix = imatrix
 	}), plain)
 }

@@ -83,8 +83,8 @@ func SamplerInitMirostatV2(seed uint32, tau, eta float32) *Sampler {
 
 // SamplerInitGrammar wraps llama_sampler_init_grammar: keeps what the GBNF grammar
 // allows next, from the rule root, which llama.cpp wants to exist under the name
-// "root" too. An empty grammar allows everything. Errors wrap [ErrGrammar]; what is
-// wrong with the text is only in llama.cpp's output on stderr.
+// "root" too. An empty grammar allows everything. Errors wrap [ErrGrammar] and name
+// the line. A grammar that would take too much time or memory is refused.
 func (v *Vocab) SamplerInitGrammar(grammar, root string) (*Sampler, error) {
 	return v.grammar(grammar, root, false, nil, nil)
 }
@@ -111,7 +111,7 @@ func (v *Vocab) grammar(grammar, root string, isLazy bool, patterns []string, tr
 	if v.typ == VocabNone {
 		return nil, fmt.Errorf("%w: the model has no vocabulary", ErrGrammar)
 	}
-	if err := errors.Join(noNUL("grammar", grammar, root), noNUL("trigger pattern", patterns...), checkGrammar(grammar)); err != nil {
+	if err := errors.Join(noNUL("grammar", grammar, root), noNUL("trigger pattern", patterns...), checkGrammar(grammar, root)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGrammar, err)
 	}
 	var a arena
@@ -120,7 +120,7 @@ func (v *Vocab) grammar(grammar, root string, isLazy bool, patterns []string, tr
 	p := C.puna_sampler_init_grammar(v.ptr(), a.str(grammar), a.str(root), C.bool(isLazy),
 		a.strs(patterns), C.size_t(len(patterns)), tokens(triggers), C.size_t(len(triggers)), &text)
 	if p == nil {
-		return nil, fmt.Errorf("%w: it doesn't parse, or has no rule \"root\": %s", ErrGrammar, take(text))
+		return nil, fmt.Errorf("%w: llama.cpp refuses it: %s", ErrGrammar, take(text))
 	}
 	s := newSampler(p, v.model)
 	if isLazy {
