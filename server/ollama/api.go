@@ -36,9 +36,9 @@ func (a *API) GetVersion(w *web.Response, _ *http.Request) error {
 	return w.JSON(http.StatusOK, wire.Version{Version: a.Version})
 }
 
-// warnIgnored logs names from a request that have no effect.
-func (a *API) warnIgnored(r *http.Request, what string, names []string) {
+// warnUnknown logs options of a request that have no effect.
+func (a *API) warnUnknown(r *http.Request, names []string) {
 	for _, name := range names {
-		a.Log.WarnContext(r.Context(), "ignored an unknown "+what, "name", name, "path", r.URL.Path)
+		a.Log.WarnContext(r.Context(), "ignored an unknown option", "name", name, "path", r.URL.Path)
 	}
 }

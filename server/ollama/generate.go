@@ -21,7 +21,7 @@ func (a *API) Generate(w *web.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a.warnIgnored(r, "option", unknown)
+	a.warnUnknown(r, unknown)
 	out := &wire.GenerateResponse{Head: wire.Head{Model: in.Model}}
 	return a.answer(w, r, req, out, in.Prompt != "", in.Streams())
 }
@@ -36,7 +36,7 @@ func (a *API) Chat(w *web.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a.warnIgnored(r, "option", unknown)
+	a.warnUnknown(r, unknown)
 	out := &wire.ChatResponse{Head: wire.Head{Model: in.Model}}
 	return a.answer(w, r, req, out, len(in.Messages) > 0, in.Streams())
 }

@@ -52,11 +52,10 @@ func (a *API) Create(w *web.Response, r *http.Request) error {
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
 	}
-	req, ignored, err := in.Request()
+	req, err := in.Request()
 	if err != nil {
 		return err
 	}
-	a.warnIgnored(r, "field", ignored)
 	last := wire.NewProgress(puna.Progress{})
 	for step, err := range a.Service.Create(r.Context(), req) {
 		if err != nil {

@@ -20,49 +20,47 @@ type CreateRequest struct {
 // Streams reports whether progress is to be streamed.
 func (r *CreateRequest) Streams() bool { return puna.Or(r.Stream, true) }
 
-// Request translates r. It returns the names of fields that are ignored.
-func (r *CreateRequest) Request() (req *puna.CreateRequest, ignored []string, err error) {
+// Request translates r.
+func (r *CreateRequest) Request() (*puna.CreateRequest, error) {
 	name := cmp.Or(r.Model, r.Name)
 	switch {
 	case name == "":
-		return nil, nil, puna.Errorf(puna.Invalid, "model is required")
+		return nil, puna.Errorf(puna.Invalid, "model is required")
 	case !validName(name):
-		return nil, nil, puna.Errorf(puna.Invalid, "invalid model name %q", name)
+		return nil, puna.Errorf(puna.Invalid, "invalid model name %q", name)
 	case r.From != "" && !validName(r.From):
-		return nil, nil, puna.Errorf(puna.Invalid, `from: invalid model name %q; a file is sent to /api/blobs first and named in "files"`, r.From)
+		return nil, puna.Errorf(puna.Invalid, `from: invalid model name %q; a file is sent to /api/blobs first and named in "files"`, r.From)
 	}
 	if err := r.unsupported(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	files, err := checkFiles("files", r.Files)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	adapters, err := checkFiles("adapters", r.Adapters)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	license, err := licenses(r.License)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	messages, err := messagesFromWire(r.Messages)
 	if err != nil {
-		return nil, nil, err
-	}
-	if r.Requires != "" {
-		ignored = append(ignored, "requires")
+		return nil, err
 	}
 	return &puna.CreateRequest{
 		Model: name, From: r.From, Files: files, Adapters: adapters, Template: r.Template, License: license,
 		System: r.System, Parameters: r.Parameters, Messages: messages, Quantize: cmp.Or(r.Quantize, r.Quantization),
-	}, ignored, nil
+		Renderer: r.Renderer, Parser: r.Parser, Requires: r.Requires,
+	}, nil
 }
 
 // unsupported refuses fields that would change the model's answers if ignored.
 func (r *CreateRequest) unsupported() error {
 	for field, set := range map[string]bool{
-		"remote_host": r.RemoteHost != "", "renderer": r.Renderer != "", "parser": r.Parser != "", "info": len(r.Info) > 0,
+		"remote_host": r.RemoteHost != "", "info": len(r.Info) > 0,
 	} {
 		if set {
 			return puna.Errorf(puna.Unsupported, "create: %q is not supported", field)
@@ -77,6 +75,7 @@ func NewCreateRequest(req *puna.CreateRequest) *CreateRequest {
 		CreateRequest: api.CreateRequest{
 			Model: req.Model, From: req.From, Files: req.Files, Adapters: req.Adapters, Template: req.Template,
 			System: req.System, Parameters: req.Parameters, Quantize: req.Quantize,
+			Renderer: req.Renderer, Parser: req.Parser, Requires: req.Requires,
 		},
 		Messages: messagesToWire(req.Messages),
 	}

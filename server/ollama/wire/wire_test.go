@@ -177,21 +177,21 @@ func TestCreateRequest(t *testing.T) {
 		`{"model":"x","from":"y","license":3}`:                        `license must be a string or a list of strings, not 3`,
 		`{"model":"x","from":"y","license":["a",3]}`:                  `license[1] must be a string, not 3`,
 		`{"model":"x","from":"y","remote_host":"https://ollama.com"}`: `"remote_host" is not supported`,
-		`{"model":"x","from":"y","renderer":"r"}`:                     `"renderer" is not supported`,
+		`{"model":"x","from":"y","info":{"a":1}}`:                     `"info" is not supported`,
 	} {
 		var in CreateRequest
 		require.NoError(t, json.Unmarshal([]byte(body), &in))
-		_, _, err := in.Request()
+		_, err := in.Request()
 		assert.ErrorContains(t, err, text, body)
 		assert.Contains(t, []puna.Kind{puna.Invalid, puna.Unsupported}, puna.KindOf(err))
 	}
 	var in CreateRequest
-	require.NoError(t, json.Unmarshal([]byte(`{"name":"x","files":{"a/m.gguf":"`+digest+`"},"license":"MIT","quantization":"Q4_K_M","requires":"0.1"}`), &in))
-	req, ignored, err := in.Request()
+	require.NoError(t, json.Unmarshal([]byte(`{"name":"x","files":{"a/m.gguf":"`+digest+`"},"license":"MIT","quantization":"Q4_K_M","requires":"0.1","renderer":"r","parser":"p"}`), &in))
+	req, err := in.Request()
 	require.NoError(t, err)
-	assert.Equal(t, []string{"requires"}, ignored)
 	assert.Equal(t, &puna.CreateRequest{
 		Model: "x", Files: map[string]string{"a/m.gguf": "sha256:" + strings.Repeat("a", 64)}, License: []string{"MIT"}, Quantize: "Q4_K_M",
+		Requires: "0.1", Renderer: "r", Parser: "p",
 	}, req)
 }
 
