@@ -114,3 +114,23 @@ func listPackages(t *testing.T) []goPackage {
 		packages = append(packages, p)
 	}
 }
+
+// TestCommandNeedsNoMoreThanTheLibrary: a program that imports package local can
+// run the puna command, since local/kernels_command.go names what that needs besides.
+func TestCommandNeedsNoMoreThanTheLibrary(t *testing.T) {
+	library := modules(t, "-tags", "puna_command", module+"/local")
+	for m := range modules(t, module+"/cmd/puna") {
+		require.Contains(t, library, m, "add a package of it to local/kernels_command.go")
+	}
+}
+
+func modules(t *testing.T, args ...string) map[string]bool {
+	args = append([]string{"list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}"}, args...)
+	out, err := exec.Command("go", args...).Output()
+	require.NoError(t, err)
+	found := map[string]bool{}
+	for m := range strings.FieldsSeq(string(out)) {
+		found[m] = true
+	}
+	return found
+}
