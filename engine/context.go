@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/ggml"
@@ -63,7 +64,7 @@ func (e *Engine) defaultContext() int {
 }
 
 func (m *Model) shape(o puna.Options) shape {
-	threads := puna.Or(o.NumThread, 0)
+	threads := min(puna.Or(o.NumThread, 0), runtime.NumCPU()) // more would only wait for each other
 	if threads == 0 {
 		threads = Threads()
 	}
@@ -141,6 +142,11 @@ func (m *Model) closeRunner(ctx context.Context, r *runner) {
 
 // newRunner makes a context of so many cells.
 func (m *Model) newRunner(s shape, cells int) (*runner, error) {
+	need, free := int64(cells)*m.cellBytes(), freeMemory()
+	if free > 0 && need > free && !m.engine.hasGPU() {
+		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q needs %.1f GiB, and %.1f GiB of memory are free: lower num_ctx",
+			cells, m.opts.Name, float64(need)/(1<<30), float64(free)/(1<<30))
+	}
 	p, err := m.engine.pool(s.threads)
 	if err != nil {
 		return nil, err

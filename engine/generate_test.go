@@ -147,6 +147,13 @@ func TestALargerContextDoesNotLoadAgain(t *testing.T) {
 	assert.Equal(t, testmodel.Tiny.Ctx, m.Info().ContextLength, "no more than the model was trained for")
 }
 
+func TestAContextThatDoesNotFitIsRefused(t *testing.T) {
+	m := load(t, engine.LoadOptions{})
+	_, err := shared.Load(t.Context(), engine.LoadOptions{Path: m.Info().Path, PoolTokens: 1 << 29})
+	assert.Equal(t, puna.NoMemory, puna.KindOf(err))
+	assert.ErrorContains(t, err, "lower num_ctx")
+}
+
 func TestAFullContextEndsOrShifts(t *testing.T) {
 	m := load(t, engine.LoadOptions{Options: puna.Options{NumCtx: new(64)}})
 	req := raw(strings.Repeat("x", 30), -1)

@@ -4,3 +4,6 @@ package engine
 
 // physicalCPUs is unknown here.
 func physicalCPUs() int { return 0 }
+
+// freeMemory is unknown here.
+func freeMemory() int64 { return 0 }

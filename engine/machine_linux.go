@@ -28,3 +28,19 @@ func physicalCPUs() int {
 	}
 	return len(cores)
 }
+
+// freeMemory is what the kernel says can be had without swapping, in bytes; 0:
+// unknown.
+func freeMemory() int64 {
+	info, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(info)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}
