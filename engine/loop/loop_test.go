@@ -132,8 +132,13 @@ func TestAThousandCancelsLeaveNothing(t *testing.T) {
 	wg.Wait()
 	ask(t, fx, rand.New(rand.NewPCG(1, 1)))
 	fx.shut(t)
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before }, 10*time.Second, time.Millisecond,
-		"goroutines are left")
+	for range 1000 { // goroutines that have nothing left to do still have to end
+		if runtime.NumGoroutine() <= before {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	require.LessOrEqual(t, runtime.NumGoroutine(), before, "goroutines are left")
 }
 
 func TestCancelAbortsABatchThatServesNoOneElse(t *testing.T) {
