@@ -103,7 +103,3 @@ func (b *bed) script(err error, events ...puna.Event) {
 		}
 	}
 }
-
-func done() puna.Event {
-	return puna.Event{Done: &puna.Done{Reason: puna.DoneStop, PromptTokens: 3, EvalTokens: 2, TotalDuration: 5}}
-}
