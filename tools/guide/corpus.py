@@ -23,7 +23,7 @@ SYSTEMS = ["You are a helpful assistant.", "You are guide, the model built into 
            "Answer the question of the user.", "Be polite and short.", "You are a bot."]
 AREAS = {"cmd": "a command", "ses": "the chat", "api": "the HTTP API", "opt": "an option", "tune": "sampling", "lib": "the Go library",
          "env": "the environment", "err": "a problem", "mf": "the Modelfile", "gpu": "the GPU", "puna": "Puna", "id": "me", "fallback": "other servers"}
-KINDS = {"puna": 50, "tools": 18, "world": 9, "json": 5, "story": 2, "text": 4, "fim": 5, "memory": 4, "arithmetic": 4, "unknown": 3}
+KINDS = {"puna": 62, "tools": 19, "world": 7, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "arithmetic": 1, "unknown": 2}
 
 
 def norm(text):
@@ -80,7 +80,7 @@ class Corpus:
         v = Values(rng)
         model, other = v.model(), v.model()
         named, out = False, []
-        turns = rng.choice([1, 1, 1, 2, 2, 3, 4])
+        turns = rng.choice([1, 1, 2, 2, 3, 4])
         for t in range(turns):
             if t == 0 and first:
                 out.append(first)

@@ -91,11 +91,9 @@ def answer_jax(cases, path):
 def answer_http(cases, url, name):
     out = []
     for c in cases:
-        body = {"model": name, "messages": c["messages"], "think": c["think"], "stream": False,
+        messages = [m | {"tool_calls": [{"function": t} for t in m.get("tool_calls", [])]} for m in c["messages"]]
+        body = {"model": name, "messages": messages, "think": c["think"], "stream": False,
                 "options": {"temperature": 0, "num_predict": LIMIT}}
-        for msg in (body["messages"] := [dict(x) for x in c["messages"]]):
-            if "tool_calls" in msg:
-                msg["tool_calls"] = [{"function": t} for t in msg["tool_calls"]]
         if c["tools"]:
             body["tools"] = [{"type": "function", "function": t} for t in c["tools"]]
         req = urllib.request.Request(url + "/api/chat", json.dumps(body).encode(), {"Content-Type": "application/json"})
