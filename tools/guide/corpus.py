@@ -26,6 +26,17 @@ AREAS = {"cmd": "a command", "ses": "the chat", "api": "the HTTP API", "opt": "a
 KINDS = {"puna": 62, "tools": 19, "world": 7, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "arithmetic": 1, "unknown": 2}
 
 
+# What people ask first.
+FIRST = ("puna.what", "id.who", "id.what", "puna.makerun", "cmd.get", "cmd.list", "cmd.run", "cmd.rm", "cmd.serve", "cmd.ps", "cmd.create", "lib.use")
+
+
+def weight(intent):
+    """How often an intent comes up: options are many and alike, each comes half as often."""
+    if intent.id in FIRST:
+        return 4.0
+    return 0.45 if intent.id.startswith("opt.") else 1.3 if "m" in intent.slots else 1.0
+
+
 def norm(text):
     return " ".join("".join(c if c.isalnum() or c in "/_-" else " " for c in text.lower()).split())
 
@@ -36,10 +47,10 @@ class Corpus:
         self.intents = facts.load(seed)
         self.shapes = tooltalk.read_shapes(seed, facts.HELD_OUT)
         self.capitals, self.world, self.topics = smalltalk.read_world()
+        self.talk = [p for p in self.world if p[1].startswith(("Hello!", "I'm fine", "You're welcome", "Good", "Air scatters", "Yes, I'm here"))]
         self.world_held = self.hold_out_world()
         self.sums = smalltalk.sum_pairs()
-        # options are many and alike: each takes part half as often
-        self.weights = [0.45 if i.id.startswith("opt.") else 1.3 if "m" in i.slots else 1.0 for i in self.intents]
+        self.weights = [weight(i) for i in self.intents]
         self.forbidden = set()
 
     def hold_out_world(self):
@@ -71,7 +82,8 @@ class Corpus:
             return (*smalltalk.unknown(rng, self.topics), "This is outside of what I know.")
         if r < 0.3:
             return smalltalk.arithmetic(rng, self.sums)
-        questions, answer = rng.choice(self.world)
+        # greetings and such come more often
+        questions, answer = rng.choice(self.world if rng.random() < 0.7 else self.talk)
         return facts.ask(rng.choice(questions), rng), answer, "I know this."
 
     def conversation(self, first=None):

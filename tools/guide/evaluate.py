@@ -14,6 +14,7 @@ import re
 import sys
 import urllib.request
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 BUILD = Path(__file__).parent / "build"
@@ -89,8 +90,7 @@ def answer_jax(cases, path):
 
 
 def answer_http(cases, url, name):
-    out = []
-    for c in cases:
+    def ask(c):
         messages = [m | {"tool_calls": [{"function": t} for t in m.get("tool_calls", [])]} for m in c["messages"]]
         body = {"model": name, "messages": messages, "think": c["think"], "stream": False,
                 "options": {"temperature": 0, "num_predict": LIMIT}}
@@ -100,8 +100,10 @@ def answer_http(cases, url, name):
         with urllib.request.urlopen(req) as r:
             msg = json.load(r)["message"]
         calls = [{"name": t["function"]["name"], "arguments": t["function"]["arguments"]} for t in msg.get("tool_calls") or []]
-        out.append((msg.get("content", ""), calls))
-    return out
+        return msg.get("content", ""), calls
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(ask, cases))
 
 
 def main():

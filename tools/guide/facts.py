@@ -132,6 +132,8 @@ def ask(phrase, rng, frames=FRAMES):
         text = rng.choice(frames).format(text[3:])
     elif rng.random() < 0.6 and text[-1] not in "?.!`\"":
         text += "?"
+    if rng.random() < 0.5:  # the name of the program, not the command in a line of shell
+        text = re.sub(r"(?<![`/.\w])puna\b(?! (?:run|show|ls|ps|cp|rm|serve|start|create|list|stop|doctor|kernels|bench|version|help)\b)(?![./])", "Puna", text)
     text = rng.choice(OPENERS) + text if rng.random() < 0.5 else text
     r = rng.random()
     if r < 0.55:
