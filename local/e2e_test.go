@@ -17,7 +17,7 @@ import (
 
 func open(t *testing.T) *local.Service {
 	t.Helper()
-	svc, err := local.Open(local.Options{Models: t.TempDir(), AllowPaths: true})
+	svc, err := local.Open(local.Options{Models: t.TempDir(), AllowPaths: true, Defaults: puna.Options{NumThread: new(1)}})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, svc.Close()) })
 	return svc

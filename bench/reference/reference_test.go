@@ -19,6 +19,10 @@ import (
 	"github.com/puna-ai/puna/internal/testmodel"
 )
 
+// One thread: the workers of several wait for each other, and take minutes where
+// other tests want the same CPUs.
+const threads = 1
+
 // fixture is an engine and a reference loop over one small random model.
 type fixture struct {
 	engine *engine.Engine
@@ -37,7 +41,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(func() { assert.NoError(t, e.Close()) })
 	path := filepath.Join(t.TempDir(), "tiny.gguf")
 	require.NoError(t, testmodel.Write(path, testmodel.Tiny))
-	loop, err := reference.Start(bin, reference.Options{Model: path, Module: e.Kernels().Path, Threads: 2, Ctx: 4096, Ubatch: 512, Repack: true})
+	loop, err := reference.Start(bin, reference.Options{Model: path, Module: e.Kernels().Path, Threads: threads, Ctx: 4096, Ubatch: 512, Repack: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, loop.Close()) })
 	return &fixture{e, path, loop}
@@ -45,7 +49,7 @@ func newFixture(t *testing.T) *fixture {
 
 func (f *fixture) load(t *testing.T, o engine.LoadOptions) *engine.Model {
 	o.Path = f.path
-	o.Options.NumThread = new(2)
+	o.Options.NumThread = new(threads)
 	m, err := f.engine.Load(context.Background(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Close(context.Background())) })
