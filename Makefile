@@ -23,7 +23,7 @@ NATIVE := ./cgo/... ./engine/...
 ##@ Use
 .PHONY: run build bin dist
 run: build ## build, then ask MODEL (guide, the built-in one) PROMPT
-	bin/puna run $(MODEL) "$(PROMPT)"
+	bin/puna run --think=false $(MODEL) "$(PROMPT)"
 
 build: bin ## bin/puna, and this machine's fast kernels, proven, in the user's cache
 ifeq ($(shell uname -s),Linux) # elsewhere there are no modules

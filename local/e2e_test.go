@@ -45,6 +45,12 @@ func user(text string) []puna.Message {
 	return []puna.Message{{Role: puna.User, Content: text}}
 }
 
+func TestGoldenAnswer(t *testing.T) {
+	m, done := ask(t, open(t), &puna.Request{Messages: user("What is Puna?"), Think: puna.ThinkOff})
+	assert.Equal(t, "Puna is an LLM inference engine for Go. It runs GGUF models inside your process with llama.cpp, and it speaks Ollama's HTTP API.", m.Content)
+	assert.Equal(t, puna.DoneStop, done.Reason)
+}
+
 func TestToolCall(t *testing.T) {
 	svc := open(t)
 	weather := puna.Tool{Name: "get_weather", Description: "Get the weather of a city",
@@ -58,11 +64,11 @@ func TestToolCall(t *testing.T) {
 
 func TestThinking(t *testing.T) {
 	svc := open(t)
-	m, _ := ask(t, svc, &puna.Request{Messages: user("How do I list the models?"), Think: puna.ThinkOn})
+	m, _ := ask(t, svc, &puna.Request{Messages: user("how do I list models?"), Think: puna.ThinkOn})
 	assert.NotEmpty(t, m.Thinking)
 	assert.Contains(t, m.Content, "puna list")
 	assert.NotContains(t, m.Content, "think>")
-	m, _ = ask(t, svc, &puna.Request{Messages: user("How do I list the models?"), Think: puna.ThinkOff})
+	m, _ = ask(t, svc, &puna.Request{Messages: user("how do I list models?"), Think: puna.ThinkOff})
 	assert.Empty(t, m.Thinking)
 	assert.Contains(t, m.Content, "puna list")
 }
@@ -143,7 +149,8 @@ func ExampleService_Generate() {
 	defer svc.Close()
 	req := &puna.Request{
 		Model:    "guide",
-		Messages: []puna.Message{{Role: puna.User, Content: "How do I list my models?"}},
+		Messages: []puna.Message{{Role: puna.User, Content: "how do I list models?"}},
+		Think:    puna.ThinkOff,
 		Options:  puna.Options{Temperature: new(0.0)},
 	}
 	for ev, err := range svc.Generate(context.Background(), req) {
@@ -153,4 +160,5 @@ func ExampleService_Generate() {
 		}
 		fmt.Print(ev.Text)
 	}
+	// Output: `puna list` shows the models on this machine with their size and age. `puna ls` is the same.
 }
