@@ -78,5 +78,5 @@ func (s settings) run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", shape, err)
 		}
 	}
-	return s.measureTiny(ctx, e)
+	return s.measureTiny(ctx)
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"net"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/puna-ai/puna"
-	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/local"
 	"github.com/puna-ai/puna/server"
 	"github.com/puna-ai/puna/server/remote"
@@ -15,16 +15,26 @@ import (
 
 // measureTiny measures what a request costs besides computing: one token of a
 // tiny model over HTTP.
-func (s settings) measureTiny(ctx context.Context, e *engine.Engine) error {
+func (s settings) measureTiny(ctx context.Context) error {
 	path, err := s.model("tiny", "Q8_0")
 	if err != nil {
 		return err
 	}
-	svc, err := local.Open(local.Options{AllowPaths: true})
+	dir, err := os.MkdirTemp("", "puna-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	svc, err := local.Open(local.Options{Models: dir, AllowPaths: true})
 	if err != nil {
 		return err
 	}
 	defer svc.Close()
+	for _, err := range svc.Create(ctx, &puna.CreateRequest{Model: "tiny", From: path}) {
+		if err != nil {
+			return err
+		}
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -39,7 +49,7 @@ func (s settings) measureTiny(ctx context.Context, e *engine.Engine) error {
 	}
 	var inProcess, overHTTP []float64
 	for range 200 {
-		req := &puna.Request{Model: path, Prompt: randomText(4), Raw: true, Options: puna.Options{NumPredict: new(1), Temperature: new(0.0)}}
+		req := &puna.Request{Model: "tiny", Prompt: randomText(4), Raw: true, Options: puna.Options{NumPredict: new(1), Temperature: new(0.0)}}
 		for _, g := range []struct {
 			puna.Generator
 			times *[]float64
