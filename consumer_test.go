@@ -57,7 +57,7 @@ func TestConsumer(t *testing.T) {
 	for name, text := range files {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
-	env := append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOEXPERIMENT=", "GOWORK=off")
+	env := append(os.Environ(), "GOFLAGS=-mod=mod", "GOEXPERIMENT=", "GOWORK=off")
 
 	build := exec.Command("go", "build", "-o", "consumer", ".")
 	build.Dir, build.Env = dir, env
