@@ -35,9 +35,9 @@ func TestGGUFIsValidAndHonest(t *testing.T) {
 	f, err := gguf.Read(m.Open(), m.Size(), "guide", gguf.Options{})
 	require.NoError(t, err)
 	require.NoError(t, f.Validate())
-	assert.InDelta(t, 5.5e6, float64(f.ParameterCount()), 0.05e6, "doc.go and the model's own description say 5.5 million")
+	assert.InDelta(t, 6.3e6, float64(f.ParameterCount()), 0.05e6, "doc.go and the model's own description say 6.3 million")
 	about := f.String("general.description")
-	assert.Contains(t, about, "5.5 million parameters")
+	assert.Contains(t, about, "6.3 million parameters")
 	assert.Contains(t, about, "no general assistant")
 	assert.Equal(t, "mit", f.String("general.license"))
 }

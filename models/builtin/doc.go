@@ -1,5 +1,5 @@
 // Package builtin holds the models that are part of the binary: today guide, a chat
-// model of 5.5 million parameters that was trained for Puna (see tools/guide). It
+// model of 6.3 million parameters that was trained for Puna (see tools/guide). It
 // answers questions about Puna, and shows tools, thinking, JSON, fill in the middle
 // and embeddings at work without a download. It is no general assistant.
 //

@@ -23,7 +23,10 @@ SYSTEMS = ["You are a helpful assistant.", "You are guide, the model built into 
            "Answer the question of the user.", "Be polite and short.", "You are a bot."]
 AREAS = {"cmd": "a command", "ses": "the chat", "api": "the HTTP API", "opt": "an option", "tune": "sampling", "lib": "the Go library",
          "env": "the environment", "err": "a problem", "mf": "the Modelfile", "gpu": "the GPU", "puna": "Puna", "id": "me", "fallback": "other servers"}
-KINDS = {"puna": 62, "tools": 19, "world": 7, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "arithmetic": 1, "unknown": 2}
+KINDS = {"puna": 58, "tools": 19, "world": 8, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 2, "arithmetic": 2, "unknown": 2}
+# The first documents teach to copy out of the prompt, on which tools, JSON and names depend.
+FIRST_KINDS = {"repeat": 25, "memory": 15, "json": 15, "tools": 20, "puna": 20, "world": 5}
+FIRST_SHARE = 0.08
 
 
 # What people ask first.
@@ -31,10 +34,10 @@ FIRST = ("puna.what", "id.who", "id.what", "puna.makerun", "cmd.get", "cmd.list"
 
 
 def weight(intent):
-    """How often an intent comes up: options are many and alike, each comes half as often."""
+    """How often an intent comes up: options are many and alike, each comes less often."""
     if intent.id in FIRST:
         return 4.0
-    return 0.45 if intent.id.startswith("opt.") else 1.3 if "m" in intent.slots else 1.0
+    return 0.6 if intent.id.startswith("opt.") else 1.3 if "m" in intent.slots else 1.0
 
 
 def norm(text):
@@ -149,6 +152,9 @@ class Corpus:
             out.insert(1, self.conversation()[0])
         return self.chat_doc(out, system)
 
+    def doc_repeat(self):
+        return self.chat_doc([(q, a, "I look at what was said.") for _ in range(self.rng.randint(1, 3)) for q, a in smalltalk.repeat(self.rng)])
+
     def doc_story(self):
         q = facts.ask(self.rng.choice(smalltalk.STORY_ASK), self.rng)
         return self.chat_doc([(q, " ".join(smalltalk.story(self.rng)), "I tell a short story.")])
@@ -184,10 +190,10 @@ class Corpus:
         return chat.render(messages, tools, think, rng.choice([chat.COMPACT, chat.COMPACT, chat.SPACED]))
 
     def documents(self, n):
-        kinds, weights = list(KINDS), list(KINDS.values())
         made = 0
         while made < n:
-            doc = getattr(self, "doc_" + self.rng.choices(kinds, weights)[0])()
+            kinds = FIRST_KINDS if made < FIRST_SHARE * n else KINDS
+            doc = getattr(self, "doc_" + self.rng.choices(list(kinds), list(kinds.values()))[0])()
             if any(norm(t.split("\n", 1)[1].split("<|im_end|>")[0].removesuffix(" /think")) in self.forbidden
                    for t, learn in doc if t.startswith("<|im_start|>user\n")):
                 continue
@@ -268,7 +274,7 @@ def evaluation(c, seed):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--docs", type=int, default=72_000)
+    p.add_argument("--docs", type=int, default=110_000)
     p.add_argument("--seed", type=int, default=7)
     args = p.parse_args()
     BUILD.mkdir(exist_ok=True)

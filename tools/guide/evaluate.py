@@ -55,7 +55,6 @@ def answer_jax(cases, path):
     tok = Tokenizer.from_file(str(BUILD / "tokenizer.json"))
     end = tok.token_to_id("<|im_end|>")
     prompts = [tok.encode(chatformat.prompt(c["messages"], c["tools"], c["think"])).ids for c in cases]
-    forward = jax.jit(lambda p, x: m.forward(cfg, p, x, 64))
     step = jax.jit(lambda p, c, t, pos: m.step_cached(cfg, p, c, t, pos), donate_argnums=1)
     order = sorted(range(len(cases)), key=lambda i: len(prompts[i]))
     out, B = [None] * len(cases), 64

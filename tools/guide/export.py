@@ -1,6 +1,6 @@
-"""Writes build/model.npz as a GGUF.
+"""Writes build/model.npz as a GGUF of F32, which the Makefile then has Puna quantize.
 
-    python export.py [--type q8_0|f16] [--out ../../models/builtin/guide.gguf]
+    python export.py [--model build/model.npz] [--out build/guide-f32.gguf]
 """
 
 import argparse
@@ -14,8 +14,6 @@ import model as m
 from tokenizer import BUILD, CONTROL, TEXT
 
 HERE = Path(__file__).parent
-TYPES = {"q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
-         "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16)}
 ABOUT = ("guide, the tiny chat model built into Puna: {:.1f} million parameters, trained from scratch on a generated corpus of questions "
          "about Puna, plain facts, tool calls, JSON and short stories (tools/guide). It answers questions about Puna and shows the API's "
          "features; it is no general assistant.")
@@ -30,8 +28,9 @@ def tensors(cfg, params):
     """GGUF's names and (out, in) matrices."""
     yield "token_embd.weight", params["embed"]
     yield "output_norm.weight", params["norm"]
+    yield "output.weight", params["output"]
     for i in range(cfg.layers):
-        p = {k: params[k][i] for k in params if k not in ("embed", "norm")}
+        p = {k: params[k][i] for k in params if k not in ("embed", "norm", "output")}
         for name, w in {
             "attn_norm": p["attn_norm"], "ffn_norm": p["ffn_norm"],
             "attn_q": interleave(p["q"].T, cfg.heads, cfg.head_dim), "attn_k": interleave(p["k"].T, cfg.kv_heads, cfg.head_dim),
@@ -43,13 +42,11 @@ def tensors(cfg, params):
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--model", type=Path, default=BUILD / "model.npz")
-    p.add_argument("--type", choices=TYPES, default="q8_0")
-    p.add_argument("--out", type=Path, default=HERE.parent.parent / "models" / "builtin" / "guide.gguf")
+    p.add_argument("--out", type=Path, default=BUILD / "guide-f32.gguf")
     args = p.parse_args()
     cfg = m.Config()
     z = np.load(args.model)
     params = {k[2:]: z[k] for k in z.files if k.startswith("p.")}
-    qtype, ftype = TYPES[args.type]
     size = sum(w.size for w in params.values())
 
     w = gguf.GGUFWriter(args.out, "llama")
@@ -60,7 +57,7 @@ def main():
     w.add_languages(["en"])
     w.add_repo_url("https://github.com/puna-ai/puna")
     w.add_size_label(f"{size / 1e6:.1f}M")
-    w.add_file_type(ftype)
+    w.add_file_type(gguf.LlamaFileType.ALL_F32)
     w.add_quantization_version(gguf.GGML_QUANT_VERSION)
     w.add_block_count(cfg.layers)
     w.add_context_length(cfg.context)
@@ -91,10 +88,7 @@ def main():
     w.add_chat_template((HERE / "chat.jinja").read_text())
 
     for name, t in tensors(cfg, params):
-        if t.ndim == 1:
-            w.add_tensor(name, t.astype(np.float32))
-        else:
-            w.add_tensor(name, gguf.quants.quantize(t.astype(np.float32), qtype), raw_dtype=qtype)
+        w.add_tensor(name, np.ascontiguousarray(t, np.float32))
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()

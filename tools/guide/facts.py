@@ -69,12 +69,20 @@ def read_intents():
 
 OPTION_WHAT = ["what does {} do", "what is {}", "what is {} for", "explain {}", "what does {} mean", "tell me about {}",
                "what is the option {}", "describe {}", "the option {}", "meaning of {}", "what does the option {} do",
-               "what is the meaning of {}", "explain the option {}", "what is the parameter {}", "{}"]
+               "what is the meaning of {}", "explain the option {}", "what is the parameter {}", "{}",
+               "what does the parameter {} do", "what is the purpose of {}", "what does {} control",
+               "explain what {} does", "tell me about the option {}"]
 OPTION_DEFAULT = ["what is the default of {}", "default of {}", "what is {} by default", "what is the default value of {}",
                   "which value has {} by default", "what is {} if I don't set it", "the default for {}", "default {}",
-                  "how is {} set by default", "what value does {} have when unset"]
+                  "what value does {} have when unset", "default value of {}", "{} default", "{} default value",
+                  "what is the default for {}", "which default has {}", "what default does {} have",
+                  "tell me the default of {}", "does {} have a default", "what value does {} have by default",
+                  "what does {} default to", "what is {} when it is unset"]
 OPTION_SET = ["to set {}", "to change {}", "where do I set {}", "to give a value to {}", "to set the option {}",
-              "to use {}", "to change the value of {}", "where does {} go"]
+              "to change the value of {}", "where does {} go", "to give {} a value", "to give {} another value",
+              "to change the option {}", "to set the parameter {}", "to change the parameter {}",
+              "to set the value of {}", "to set {} to another value", "to choose a value for {}", "to adjust {}",
+              "to configure {}", "where can I set {}", "where do I put {}", "where is {} set"]
 
 
 def option_docs():

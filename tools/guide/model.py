@@ -1,4 +1,4 @@
-"""guide as a JAX function: llama.cpp's "llama" architecture with tied embeddings.
+"""guide as a JAX function: llama.cpp's "llama" architecture.
 
 Params are a dict; the matrices of all layers are stacked: (layers, in, out).
 """
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -23,17 +24,55 @@ class Config:
     eps: float = 1e-5
 
 
-def init(cfg: Config, key):
-    k = jax.random.split(key, 8)
+def init(cfg: Config, seed: int):
+    """Random weights, but for an induction circuit (Olsson et al. 2022) in two layers, so that
+    the model copies from its prompt before it has learned anything: it would take most of a
+    short training to find one (the idea of mimetic initialization, Trockman and Kolter 2023)."""
+    rng = np.random.default_rng(seed)
     L, D, Q, KV, F = cfg.layers, cfg.dim, cfg.heads * cfg.head_dim, cfg.kv_heads * cfg.head_dim, cfg.ff
-    normal = lambda key, *shape: jax.random.normal(key, shape) * shape[-2] ** -0.5
-    out = (2 * L) ** -0.5
-    return {
-        "embed": jax.random.normal(k[0], (cfg.vocab, D)) * 0.02,
-        "norm": jnp.ones(D), "attn_norm": jnp.ones((L, D)), "ffn_norm": jnp.ones((L, D)),
-        "q": normal(k[1], L, D, Q), "k": normal(k[2], L, D, KV), "v": normal(k[3], L, D, KV), "o": normal(k[4], L, Q, D) * out,
-        "gate": normal(k[5], L, D, F), "up": normal(k[6], L, D, F), "down": normal(k[7], L, F, D) * out,
+    normal = lambda *shape: rng.normal(size=shape) * shape[-2] ** -0.5
+    params = {
+        "embed": rng.normal(size=(cfg.vocab, D)), "norm": np.ones(D), "output": np.zeros((cfg.vocab, D)), "attn_norm": np.ones((L, D)), "ffn_norm": np.ones((L, D)),
+        "q": normal(L, D, Q), "k": normal(L, D, KV), "v": normal(L, D, KV), "o": np.zeros((L, Q, D)),
+        "gate": normal(L, D, F), "up": normal(L, D, F), "down": np.zeros((L, F, D)),
     }
+    induce(cfg, params, rng)
+    return {k: jnp.asarray(v, jnp.float32) for k, v in params.items()}
+
+
+CIRCUIT = (0, 2)  # the layers of the induction circuit
+LOUD = 4.0  # length of an embedding: layers that learn add to it and shouldn't drown it
+
+
+def induce(cfg, params, rng):
+    """Layer previous tells each position the token before it, and layer match attends to where
+    the current token stood before and predicts what followed. Copies a random token of a
+    repeated text with 80% accuracy."""
+    previous, match = CIRCUIT
+    D, d, groups, share = cfg.dim, cfg.head_dim, cfg.kv_heads, cfg.heads // cfg.kv_heads
+    frame = lambda n, k: np.linalg.qr(rng.normal(size=(n, k)))[0]  # k orthonormal columns
+    rows = lambda m: m / np.linalg.norm(m, axis=1, keepdims=True)
+    common = frame(D, 1)[:, 0]  # a direction that all embeddings share, for scores that depend on positions alone
+    off = lambda m: m - np.outer(common, common @ m)
+    params["embed"][:] = LOUD * rows(rows(off(params["embed"].T).T) + 0.5 * common)
+
+    angle = cfg.rope_base ** (-np.arange(d // 2) / (d // 2))[:12]  # of the pairs that turn fast
+    here, before = np.zeros(d), np.zeros(d)
+    here[:12], before[:12], before[d // 2 : d // 2 + 12] = 1, np.cos(angle), np.sin(angle)  # they agree one position apart
+    slow = np.r_[18 : d // 2, 18 + d // 2 : d]  # dimensions that hardly turn
+    told, spoken = frame(D, groups * d), frame(D, groups * d)  # the parts that read a token and foretell it
+    params["output"][:] = 2 / LOUD * params["embed"] @ off(told) @ spoken.T
+    for g in range(groups):
+        kv = slice(g * d, (g + 1) * d)
+        seen, written, mixed = off(frame(D, d)), frame(D, d), frame(d, len(slow))
+        params["k"][previous][:, kv], params["v"][previous][:, kv] = np.outer(common, before), seen
+        key, query = np.zeros((D, d)), np.zeros((D, d))
+        key[:, slow], query[:, slow] = written @ mixed, 4 * seen @ mixed
+        params["k"][match][:, kv], params["v"][match][:, kv] = key, off(told[:, kv])
+        for h in range(g * share, (g + 1) * share):
+            head = slice(h * d, (h + 1) * d)
+            params["q"][previous][:, head], params["o"][previous][head] = np.outer(common, here), 0.06 * LOUD * written.T / share
+            params["q"][match][:, head], params["o"][match][head] = query, 0.3 * LOUD * spoken[:, kv].T / share
 
 
 def count(params):
@@ -55,24 +94,26 @@ def rope(x, cos, sin):  # x: (..., T, head_dim), halves; export.py interleaves t
     return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1)
 
 
-def causal_attention(q, k, v, block):
-    """(N, T, head_dim) each; blocks of queries see only the keys up to them."""
+def causal_attention(q, k, v, block, first):
+    """q, k, v: (N, T, head_dim); blocks of queries see only the keys up to them, from first (N, T) on."""
     T = q.shape[1]
     out = []
     for i in range(0, T, block):
         end = i + block
         s = q[:, i:end] @ k[:, :end].swapaxes(1, 2) * q.shape[-1] ** -0.5
-        mask = jnp.arange(end)[None, :] <= jnp.arange(i, end)[:, None]
-        p = jnp.exp(jnp.where(mask, jnp.minimum(s, 60.0), -jnp.inf))  # scores this large do not occur
+        mask = (jnp.arange(end) <= jnp.arange(i, end)[:, None]) & (jnp.arange(end) >= first[:, i:end, None])
+        s = jnp.where(mask, s, -jnp.inf)
+        p = jnp.exp(s - jax.lax.stop_gradient(s.max(-1, keepdims=True)))
         out.append(p @ v[:, :end] / p.sum(-1, keepdims=True))
     return jnp.concatenate(out, 1)
 
 
-def forward(cfg: Config, params, tokens, block=128):
-    """tokens: (B, T) -> logits (B, T, vocab)."""
+def forward(cfg: Config, params, tokens, block, first):
+    """tokens: (B, T) -> logits (B, T, vocab); first: (B, T), where the document of each token begins."""
     B, T = tokens.shape
     H, G, D = cfg.heads, cfg.kv_heads, cfg.head_dim
     cos, sin = rope_table(cfg, jnp.arange(T))
+    first = jnp.repeat(first, H, axis=0)
     heads = lambda x, n: x.reshape(B, T, n, D).swapaxes(1, 2)
     x = params["embed"][tokens]
     for i in range(cfg.layers):
@@ -80,11 +121,11 @@ def forward(cfg: Config, params, tokens, block=128):
         h = rms(x, w["attn_norm"], cfg.eps)
         q, k, v = rope(heads(h @ w["q"], H), cos, sin), rope(heads(h @ w["k"], G), cos, sin), heads(h @ w["v"], G)
         k, v = (jnp.repeat(t, H // G, axis=1).reshape(B * H, T, D) for t in (k, v))
-        a = causal_attention(q.reshape(B * H, T, D), k, v, block)
+        a = causal_attention(q.reshape(B * H, T, D), k, v, block, first)
         x = x + a.reshape(B, H, T, D).swapaxes(1, 2).reshape(B, T, H * D) @ w["o"]
         h = rms(x, w["ffn_norm"], cfg.eps)
         x = x + (jax.nn.silu(h @ w["gate"]) * (h @ w["up"])) @ w["down"]
-    return rms(x, params["norm"], cfg.eps) @ params["embed"].T
+    return rms(x, params["norm"], cfg.eps) @ params["output"].T
 
 
 def step_cached(cfg: Config, params, cache, token, pos):
@@ -109,4 +150,4 @@ def step_cached(cfg: Config, params, cache, token, pos):
         x = x + a @ params["o"][i]
         h = rms(x, params["ffn_norm"][i], cfg.eps)
         x = x + (jax.nn.silu(h @ params["gate"][i]) * (h @ params["up"][i])) @ params["down"][i]
-    return cache, rms(x, params["norm"], cfg.eps) @ params["embed"].T
+    return cache, rms(x, params["norm"], cfg.eps) @ params["output"].T

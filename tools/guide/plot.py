@@ -19,7 +19,7 @@ for value in losses:
 plt.figure(figsize=(6, 3), dpi=80)
 plt.semilogy(steps, losses, color="lightgray", linewidth=0.8, label="of each step")
 plt.semilogy(steps, smooth, color="black", linewidth=1.2, label="moving mean")
-plt.xlabel("step of 6,144 tokens")
+plt.xlabel("step of 4,096 tokens")
 plt.ylabel("nats per token of answers")
 plt.legend(frameon=False)
 plt.tight_layout()

@@ -132,6 +132,20 @@ def memory(rng, held=False):
     return [(q, word)], None
 
 
+def repeat(rng):
+    """Turns whose answers are words of the prompt: a list to say again, or pairs to look up."""
+    v = Values(rng)
+    words = [rng.choice([v.word, v.word, v.name, v.city, v.made_up, lambda: str(v.number())])() for _ in range(rng.randint(2, 12))]
+    if rng.random() < 0.5:
+        text = rng.choice([" ", " ", ", ", "/", "_"]).join(words)
+        return [(rng.choice(["Repeat: {}", "Say {}", "repeat after me: {}", "Write {}", "Say again: {}", "{}. Repeat that."]).format(text), text)]
+    pairs = dict(zip(words[::2], words[1::2]))
+    told = "; ".join(f"{k} = {x}" for k, x in pairs.items()) if rng.random() < 0.5 else json.dumps(pairs)
+    asked = rng.sample(list(pairs), rng.randint(1, len(pairs)))
+    q = rng.choice(["What is {}?", "{}?", "look up {}", "the value of {}"])
+    return [(rng.choice(["Remember: {}", "Here is a table: {}", "{}"]).format(told), "I'll remember that.")] + [(q.format(k), pairs[k]) for k in asked]
+
+
 def story(rng, held=False):
     """A short story, as sentences."""
     v = Values(rng, held)

@@ -10,6 +10,7 @@ it. Digits stay single.
 
 import json
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -27,9 +28,10 @@ def split(regex):
                                     pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def texts(n=40_000):
+def texts(every=3):
+    """Every so-manieth document of the corpus."""
     with open(BUILD / "train.jsonl") as f:
-        for line, _ in zip(f, range(n)):
+        for line in islice(f, 0, None, every):
             text = "".join(t for t, _ in json.loads(line))
             for mark in CONTROL + TEXT:
                 text = text.replace(mark, "\n")
@@ -48,7 +50,7 @@ def train():
     full = Tokenizer(models.BPE(vocab=vocab, merges=merges))
     full.pre_tokenizer = split(SPLIT)
     pairs = Counter()
-    for text in texts(15_000):
+    for text in texts(7):
         for word, _ in full.pre_tokenizer.pre_tokenize_str(text):
             if len(word) > 1 and (word[1:] in vocab) and not word[-1].isdigit():
                 pairs[word[0], word[1:]] += 1
@@ -70,7 +72,7 @@ if __name__ == "__main__":
     tok = train()
     tok.save(str(BUILD / "tokenizer.json"))
     n = c = 0
-    for text in texts(2000):
+    for text in texts(50):
         ids = tok.encode(text).ids
         assert tok.decode(ids) == text, text
         n, c = n + len(ids), c + len(text)

@@ -2,23 +2,29 @@
 
     python train.py [--steps N] [--decay N] [--from build/step100.npz] [--minutes N]
 
-Rows of 512 tokens hold whole documents one after another; every fortieth step takes rows
-of 2048, so that the model knows distances of its whole context. Matrices learn by Muon
-(Jordan et al. 2024), the rest by Adam; the learning rate is constant and falls
-linearly in the last --decay steps, so a run can be stopped early or prolonged.
+Rows of 512 tokens hold whole documents one after another, in file order, and a document
+sees only itself; every fortieth step takes rows of 2048, so that the model knows
+distances of its whole context. Matrices learn by Muon (Jordan et al. 2024), the rest by
+Adam; the learning rate is constant and falls linearly in the last --decay steps, so a
+run can be stopped early or prolonged.
 Writes build/model.npz, build/loss.csv and a checkpoint every 50 steps.
 """
 
 import argparse
 import csv
 import json
+import os
 import time
 from functools import partial
 from pathlib import Path
 
+# Two devices on the CPU keep two cores busier than two threads of one device do.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tokenizers import Tokenizer
 
 import model as m
@@ -26,7 +32,12 @@ import model as m
 BUILD = Path(__file__).parent / "build"
 jax.config.update("jax_compilation_cache_dir", str(BUILD / "xla"))
 PROMPT_WEIGHT = 0.1  # of the loss on what the model reads, against 1 on what it writes
-TOKENS = 6144  # of a step
+TOKENS = 4096  # of a step
+MESH = Mesh(np.array(jax.devices()[:2]), ("device",))
+SPLIT, WHOLE = NamedSharding(MESH, PartitionSpec("device")), NamedSharding(MESH, PartitionSpec())
+ATTENTION = {"q": 0.4, "k": 0.4, "v": 1, "o": 1}  # of the learning rate: scores grow with both q and k
+COPYING = 0.03  # of it in the layers that begin with a circuit: an orthogonal step moves all directions alike
+DECAY = 0.15  # of the matrices' weights
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
 
 
@@ -57,23 +68,25 @@ def encode():
 
 
 def rows(docs, length):
-    """Packs whole documents into rows: (tokens (N, length+1), weights of the targets (N, length))."""
-    x, w = [], []
-    ids, ws = np.zeros(length + 1, np.uint16), np.zeros(length + 1, np.float16)
-    at = 0
+    """Packs whole documents into rows: tokens (N, length+1), weights of the targets (N, length), and for
+    each position where its document begins (N, length)."""
+    x, w, first = [], [], []
+    at = length + 2
     for doc_ids, doc_ws in docs:
         n = min(len(doc_ids), length + 1)
         if at + n > length + 1:
-            x.append(ids)
-            w.append(ws[1:])
-            ids, ws, at = np.zeros_like(ids), np.zeros_like(ws), 0
-        ids[at : at + n], ws[at : at + n] = doc_ids[:n], doc_ws[:n]
+            x.append(np.zeros(length + 1, np.uint16))
+            w.append(np.zeros(length + 1, np.float16))
+            first.append(np.zeros(length + 1, np.uint16))
+            at = 0
+        x[-1][at : at + n], w[-1][at : at + n], first[-1][at:] = doc_ids[:n], doc_ws[:n], at
+        w[-1][at] = 0  # nothing of this document foretells its first token
         at += n
-    return np.stack(x), np.stack(w)
+    return np.stack(x), np.stack(w)[:, 1:], np.stack(first)[:, :-1]
 
 
-def loss_fn(cfg, block, params, x, w):
-    logits = m.forward(cfg, params, x[:, :-1], block)
+def loss_fn(cfg, block, params, x, w, first):
+    logits = m.forward(cfg, params, x[:, :-1], block, first)
     target = x[:, 1:]
     lse = jax.nn.logsumexp(logits, -1)
     nll = lse - jnp.take_along_axis(logits, target[..., None], -1)[..., 0]
@@ -91,6 +104,12 @@ def orthogonal(g):
     return x.swapaxes(-1, -2) if flip else x
 
 
+def rates(name, layers):
+    """Of the learning rate, for each layer of a stack of matrices: (layers, 1, 1)."""
+    copying = np.isin(np.arange(layers), m.CIRCUIT) & (name in ATTENTION)
+    return np.where(copying, COPYING, ATTENTION.get(name, 1.0)).astype(np.float32)[:, None, None]
+
+
 def update(params, grads, state, lr, step):
     norm = jnp.sqrt(sum((g**2).sum() for g in jax.tree.leaves(grads)))
     grads = jax.tree.map(lambda g: g * jnp.minimum(1.0, 1.0 / (norm + 1e-6)), grads)
@@ -100,20 +119,23 @@ def update(params, grads, state, lr, step):
         if name in MATRICES:
             mom = 0.95 * state[name] + g
             o = orthogonal(g + 0.95 * mom) * max(1, p.shape[-1] / p.shape[-2]) ** 0.5
-            new_p[name], new_s[name] = p * (1 - 0.05 * lr) - lr * o, mom
+            rate = lr * rates(name, p.shape[0])
+            new_p[name], new_s[name] = p * (1 - DECAY * rate) - rate * o, mom
         else:
             m1, m2 = state[name]
             m1, m2 = 0.9 * m1 + 0.1 * g, 0.98 * m2 + 0.02 * g * g
             hat = (m1 / (1 - 0.9**step)) / (jnp.sqrt(m2 / (1 - 0.98**step)) + 1e-9)
-            new_p[name], new_s[name] = p - lr * 0.15 * hat, (m1, m2)
+            new_p[name], new_s[name] = p - lr * 0.1 * hat, (m1, m2)
     return new_p, new_s
 
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
-def train_step(cfg, block, params, state, x, w, lr, step):
-    (_, nll), grads = jax.value_and_grad(partial(loss_fn, cfg, block), has_aux=True)(params, x, w)
+def train_step(cfg, block, params, state, x, w, first, lr, step):
+    """Each device takes half of the rows, and the momentum of half of the layers."""
+    (_, nll), grads = jax.value_and_grad(partial(loss_fn, cfg, block), has_aux=True)(params, x, w, first)
     params, state = update(params, grads, state, lr, step)
-    return params, state, nll
+    pin = jax.lax.with_sharding_constraint
+    return pin(params, WHOLE), {k: pin(v, SPLIT if k in MATRICES else WHOLE) for k, v in state.items()}, nll
 
 
 def save(path, params, state, step):
@@ -132,26 +154,26 @@ def load(path):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--steps", type=int, default=1500)
-    p.add_argument("--decay", type=int, default=900)
-    p.add_argument("--lr", type=float, default=0.02)
+    p.add_argument("--steps", type=int, default=900)
+    p.add_argument("--decay", type=int, default=550)
+    p.add_argument("--lr", type=float, default=0.015)
     p.add_argument("--minutes", type=float, help="end after this time, the learning rate falling all the while")
     p.add_argument("--seed", type=int, default=7)
     p.add_argument("--from", dest="start", type=Path)
     args = p.parse_args()
     cfg = m.Config()
-    params = m.init(cfg, jax.random.key(args.seed))
+    params = m.init(cfg, args.seed)
     state = {k: jnp.zeros_like(v) if k in MATRICES else (jnp.zeros_like(v), jnp.zeros_like(v)) for k, v in params.items()}
     first = 0
     if args.start:
         params, state, first = load(args.start)
+    params = jax.device_put(params, WHOLE)
+    state = {k: jax.device_put(v, SPLIT if k in MATRICES else WHOLE) for k, v in state.items()}
     t0 = time.time()
     docs = encode()
-    rng = np.random.default_rng(args.seed)
     short, long = rows(docs, 512), rows(docs, cfg.context)
     print(f"{m.count(params):,} parameters, {len(docs):,} documents, {sum(len(d[0]) for d in docs):,} tokens, "
           f"{len(short[0]):,} rows, {jax.devices()[0]}, {time.time() - t0:.0f} s to encode", flush=True)
-    order = {id(s): rng.permutation(len(s[0])) for s in (short, long)}
 
     log = open(BUILD / "loss.csv", "a" if args.start else "w", newline="")
     out = csv.writer(log)
@@ -159,14 +181,15 @@ def main():
     for step in range(first + 1, args.steps + 1):
         data = long if step % 40 == 0 else short
         n = TOKENS // (data[0].shape[1] - 1)
-        at = (step * n) % (len(data[0]) - n)
-        idx = order[id(data)][at : at + n]
+        at = int((step - 1) / args.steps * (len(data[0]) - n))  # one pass, however many the steps
+        x, w, start = (part[at : at + n] for part in data)
         left = 1 - (time.time() - t0) / (60 * args.minutes) if args.minutes else 1
         if left <= 0:
             break
-        lr = args.lr * min(1, step / 60, (args.steps + 1 - step) / args.decay, left)
-        block = 256 if data is long else 128
-        params, state, nll = train_step(cfg, block, params, state, jnp.asarray(data[0][idx], jnp.int32), jnp.asarray(data[1][idx], jnp.float32), lr, step)
+        lr = args.lr * min(1, step / 100, (args.steps + 1 - step) / args.decay, left)
+        block = 256 if data is long else 64
+        batch = jax.device_put((x.astype(np.int32), w.astype(np.float32), start.astype(np.int32)), SPLIT)
+        params, state, nll = train_step(cfg, block, params, state, *batch, lr, step)
         nll = float(nll)
         mean = nll if mean is None else 0.95 * mean + 0.05 * nll
         out.writerow([step, f"{nll:.4f}", f"{lr:.5f}", f"{time.time() - t0:.1f}"])
