@@ -1,6 +1,7 @@
 package testmodel
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 // Shape is what a model's size and speed depend on.
 type Shape struct {
+	Arch    string // "llama" (also ""), "qwen3" or "bert"
 	Name    string // in general.name, after "synth-"
 	Embd    int    // width of the residual stream
 	Layers  int
@@ -17,6 +19,11 @@ type Shape struct {
 	Vocab   int // tokens; at least MinVocab
 	Ctx     int // training context, in tokens
 	Seed    uint64
+	Pooling int // ARCH.pooling_type as llama.h numbers it: 1 mean, 2 cls, 3 last, 4 rank with a classification head; 0: not said
+	// Attention is what ARCH.attention.causal says: "causal", "full" (llama.cpp heeds it
+	// only of encoders), or "" for the architecture's own.
+	Attention string
+	Rerank    string // the template that puts a query and a document together; "": none
 	// Template is the Jinja chat template; empty means Llama 3's format.
 	Template string
 }
@@ -29,6 +36,9 @@ var (
 	Llama1B = Shape{Name: "llama1b", Embd: 2048, Layers: 16, Heads: 32, KVHeads: 8, FF: 8192, Vocab: 128256, Ctx: 131072}
 	Llama3B = Shape{Name: "llama3b", Embd: 3072, Layers: 28, Heads: 24, KVHeads: 8, FF: 8192, Vocab: 128256, Ctx: 131072}
 )
+
+// Encoder is a small model of BERT's architecture. Give it a Pooling.
+var Encoder = Shape{Name: "encoder", Arch: "bert", Embd: 64, Layers: 2, Heads: 4, KVHeads: 4, FF: 128, Vocab: 512, Ctx: 512}
 
 var shapes = map[string]Shape{Tiny.Name: Tiny, Qwen05B.Name: Qwen05B, Llama1B.Name: Llama1B, Llama3B.Name: Llama3B}
 
@@ -57,6 +67,29 @@ func (s Shape) check() error {
 	if s.Vocab < MinVocab {
 		return fmt.Errorf("testmodel: a vocabulary of %d tokens: need at least %d", s.Vocab, MinVocab)
 	}
+	if !slices.Contains([]string{"llama", "qwen3", "bert"}, s.arch()) || s.Pooling < 0 || s.Pooling > rank {
+		return fmt.Errorf("testmodel: architecture %q with pooling type %d: not supported", s.Arch, s.Pooling)
+	}
+	if !slices.Contains([]string{"", "causal", "full"}, s.Attention) {
+		return fmt.Errorf("testmodel: attention %q: need causal, full or nothing", s.Attention)
+	}
+	if s.arch() == "bert" && s.KVHeads != s.Heads || s.Pooling == rank && s.arch() == "llama" {
+		return fmt.Errorf("testmodel: %+v: bert needs as many KV heads as heads, and llama has no classification head", s)
+	}
+	return nil
+}
+
+// rank is the pooling type of models with a classification head.
+const rank = 4
+
+func (s Shape) arch() string { return cmp.Or(s.Arch, "llama") }
+
+// labels are the outputs of a classification head; llama.cpp puts a softmax over
+// those of qwen3.
+func (s Shape) labels() []string {
+	if s.arch() == "qwen3" && s.Pooling == rank {
+		return []string{"yes", "no"}
+	}
 	return nil
 }
 
@@ -64,7 +97,8 @@ func (s Shape) check() error {
 type tensor struct {
 	name  string
 	dims  []int
-	f32   bool    // a norm: all ones
+	f32   bool    // all of them fill
+	fill  float32 // 1 for a norm, 0 for a bias
 	scale float64 // standard deviation of the others
 }
 
@@ -73,10 +107,24 @@ func matrix(name string, in, out int) tensor {
 	return tensor{name: name, dims: []int{in, out}, scale: 0.7 / sqrt(in)}
 }
 
-func norm(name string, n int) tensor { return tensor{name: name, dims: []int{n}, f32: true} }
+func norm(name string, n int) tensor { return tensor{name: name, dims: []int{n}, f32: true, fill: 1} }
 
-// tensors lists the weights of architecture llama with tied embeddings.
+// tensors lists the weights.
 func (s Shape) tensors() []tensor {
+	var all []tensor
+	if s.arch() == "bert" {
+		all = s.encoder()
+	} else {
+		all = s.decoder()
+	}
+	if s.Pooling == rank {
+		all = append(all, matrix("cls.output.weight", s.Embd, max(1, len(s.labels()))))
+	}
+	return all
+}
+
+// decoder lists those of architectures llama and qwen3 with tied embeddings.
+func (s Shape) decoder() []tensor {
 	head := s.Embd / s.Heads
 	all := []tensor{matrix("token_embd.weight", s.Embd, s.Vocab), norm("output_norm.weight", s.Embd)}
 	for i := range s.Layers {
@@ -92,6 +140,9 @@ func (s Shape) tensors() []tensor {
 			matrix(blk+"ffn_up.weight", s.Embd, s.FF),
 			matrix(blk+"ffn_down.weight", s.FF, s.Embd),
 		)
+		if s.arch() == "qwen3" {
+			all = append(all, norm(blk+"attn_q_norm.weight", head), norm(blk+"attn_k_norm.weight", head))
+		}
 	}
 	return all
 }

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/x448/float16"
 )
@@ -56,26 +57,48 @@ func WriteLora(path string, s Shape, rank int) error {
 }
 
 func (s Shape) metadata() *header {
+	h := &header{}
+	arch := s.arch()
+	h.str("general.architecture", arch)
+	h.str("general.name", "synth-"+s.Name)
+	h.u32("general.file_type", 1) // mostly F16
+	h.u32("general.quantization_version", 2)
+	h.u32(arch+".vocab_size", s.Vocab)
+	h.u32(arch+".context_length", s.Ctx)
+	h.u32(arch+".embedding_length", s.Embd)
+	h.u32(arch+".block_count", s.Layers)
+	h.u32(arch+".feed_forward_length", s.FF)
+	h.u32(arch+".attention.head_count", s.Heads)
+	h.u32(arch+".attention.head_count_kv", s.KVHeads)
+	if s.Pooling > 0 {
+		h.u32(arch+".pooling_type", s.Pooling)
+	}
+	if s.Attention != "" {
+		h.bool(arch+".attention.causal", s.Attention == "causal")
+	}
+	if s.Rerank != "" {
+		h.str("tokenizer.chat_template.rerank", s.Rerank)
+	}
+	if labels := s.labels(); labels != nil {
+		h.strs(arch+".classifier.output_labels", labels)
+	}
+	if arch == "bert" {
+		s.encoderMetadata(h)
+	} else {
+		s.decoderMetadata(h)
+	}
+	return h
+}
+
+func (s Shape) decoderMetadata(h *header) {
 	tokens, types, special := s.vocabulary()
 	template := s.Template
 	if template == "" {
 		template = llama3Template
 	}
-	h := &header{}
-	h.str("general.architecture", "llama")
-	h.str("general.name", "synth-"+s.Name)
-	h.u32("general.file_type", 1) // mostly F16
-	h.u32("general.quantization_version", 2)
-	h.u32("llama.vocab_size", s.Vocab)
-	h.u32("llama.context_length", s.Ctx)
-	h.u32("llama.embedding_length", s.Embd)
-	h.u32("llama.block_count", s.Layers)
-	h.u32("llama.feed_forward_length", s.FF)
-	h.u32("llama.attention.head_count", s.Heads)
-	h.u32("llama.attention.head_count_kv", s.KVHeads)
-	h.u32("llama.rope.dimension_count", s.Embd/s.Heads)
-	h.f32("llama.rope.freq_base", 500000)
-	h.f32("llama.attention.layer_norm_rms_epsilon", 1e-5)
+	h.u32(s.arch()+".rope.dimension_count", s.Embd/s.Heads)
+	h.f32(s.arch()+".rope.freq_base", 500000)
+	h.f32(s.arch()+".attention.layer_norm_rms_epsilon", 1e-5)
 	h.str("tokenizer.ggml.model", "gpt2")
 	h.str("tokenizer.ggml.pre", "llama-bpe")
 	h.strs("tokenizer.ggml.tokens", tokens)
@@ -85,7 +108,6 @@ func (s Shape) metadata() *header {
 	h.u32("tokenizer.ggml.eos_token_id", special+1)
 	h.bool("tokenizer.ggml.add_bos_token", true)
 	h.str("tokenizer.chat_template", template)
-	return h
 }
 
 // header collects GGUF's key-value pairs.
@@ -241,7 +263,7 @@ func (w *weights) table(scale float64) *[1 << 16]uint16 {
 
 func (w *weights) write(out io.Writer, t tensor) error {
 	if t.f32 {
-		return binary.Write(out, binary.LittleEndian, ones(t.elements()))
+		return binary.Write(out, binary.LittleEndian, slices.Repeat([]float32{t.fill}, t.elements()))
 	}
 	table := w.table(t.scale)
 	buf := make([]byte, 64<<10)
@@ -258,14 +280,6 @@ func (w *weights) write(out io.Writer, t tensor) error {
 		left -= n
 	}
 	return nil
-}
-
-func ones(n int) []float32 {
-	all := make([]float32, n)
-	for i := range all {
-		all[i] = 1
-	}
-	return all
 }
 
 func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
