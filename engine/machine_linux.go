@@ -3,6 +3,8 @@ package engine
 import (
 	"fmt"
 	"os"
+	"runtime/metrics"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,18 +31,39 @@ func physicalCPUs() int {
 	return len(cores)
 }
 
-// freeMemory is what the kernel says can be had without swapping, in bytes; 0:
-// unknown.
+// freeMemory is what this process can have without swapping, in bytes: what the kernel
+// says is available, and no more than its cgroups allow; 0: unknown.
 func freeMemory() int64 {
-	info, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
+	free, ok := kib("/proc/meminfo", "MemAvailable")
+	if !ok {
 		return 0
 	}
-	for line := range strings.Lines(string(info)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
-			return kib << 10
+	if room, ok := cgroupRoom("/proc/self/cgroup", "/sys/fs/cgroup"); ok {
+		free = min(free, room)
+	}
+	return max(free, 1) // 0 would mean unknown
+}
+
+// ownMemory is the anonymous memory that this process has in use outside Go's heap, in
+// bytes.
+func ownMemory() int64 {
+	anonymous, _ := kib("/proc/self/status", "RssAnon")
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return max(0, anonymous-int64(s[0].Value.Uint64()-s[1].Value.Uint64()))
+}
+
+// kib reads a line such as "MemAvailable: 1234 kB", in bytes.
+func kib(path, name string) (bytes int64, ok bool) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(line, name+":"); found {
+			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return n << 10, err == nil
 		}
 	}
-	return 0
+	return 0, false
 }

@@ -132,7 +132,7 @@ func TestSeedsRepeat(t *testing.T) {
 		var text string
 		for ev, err := range svc.Generate(context.Background(), req) {
 			require.NoError(t, err)
-			text += ev.Text
+			text += ev.Thinking + ev.Text
 		}
 		return text
 	}

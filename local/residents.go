@@ -3,62 +3,104 @@ package local
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/engine/fit"
 	"github.com/puna-ai/puna/models/info"
 )
 
 // loadedModel is what residents need of an [engine.Model].
 type loadedModel interface {
 	puna.Generator
+	puna.Embedder
 	Info() engine.Info
 	Close(ctx context.Context) error
 }
 
-// resident is a model in memory, or on its way there. Fields below ready are
-// guarded by residents.mu, but model and err are fixed once ready is closed.
+// resident is a model in memory, on its way there or on its way out. Fields below ready
+// are guarded by residents.mu, but model and err are fixed once ready is closed.
 type resident struct {
-	key   string // what was loaded: digest and options of loading
-	spec  *spec
-	ready chan struct{} // closed when the load ended
+	spec     *spec
+	cancel   context.CancelFunc // stops the load
+	progress progress           // of the load
+	ready    chan struct{}      // closed when the load ended
 
-	model     loadedModel
-	details   puna.Details
-	err       error
-	cancel    context.CancelFunc // stops the load
-	users     int                // requests that hold it, waiting ones included
-	watchers  map[int]func(float64)
+	model   loadedModel
+	details puna.Details
+	err     error
+	footprint
+	users   int    // requests that hold it, waiting ones included
+	used    uint64 // logical time of the last use
+	shut    bool   // takes no new users: a load waits for its memory
+	leaving bool   // no longer in byKey; unloaded once nobody holds it
+	freed   bool   // unloading
+	lease
+}
+
+// footprint is the memory that a resident takes.
+type footprint struct {
+	need     fit.Memory // now
+	estimate fit.Memory // before the load
+	size     int64      // engine.Info.Size after the load
+}
+
+// lease says how long a resident stays.
+type lease struct {
 	keepAlive time.Duration // after the last use; negative: for ever
 	expires   time.Time     // zero while in use or for ever
 	timer     *time.Timer
-	dropped   bool // leaves as soon as nobody holds it
-	freed     bool
 }
 
 // residents keeps the loaded models. It is safe for concurrent use.
+//
+// A request that finds its model loaded takes it at once. Others queue, first come
+// first served, until memory holds their model beside the rest; idle models, the least
+// recently used first, are unloaded for it, whatever their keep-alive. A caller that
+// holds a model and asks for another may wait for itself.
 type residents struct {
-	load      func(ctx context.Context, s *spec, progress func(float64)) (loadedModel, error)
-	keepAlive time.Duration
-	log       *slog.Logger
+	load     func(ctx context.Context, s *spec, progress func(float64)) (loadedModel, error)
+	estimate func(s *spec) (fit.Memory, error) // what a load will take
+	capacity func() fit.Memory                 // what all residents together may take; a zero kind is unknown
+	log      *slog.Logger
+	policy
 
-	mu     sync.Mutex
-	byKey  map[string]*resident
-	nextID int
-	closed bool
-	wg     sync.WaitGroup // unloads under way
+	mu       sync.Mutex
+	byKey    map[string]*resident // those that take new users, or will again
+	tenants  []*resident          // all that take memory
+	queue    []*claim             // in the order of arrival
+	failures failures
+	clock    uint64 // logical
+	closed   bool
+	wg       sync.WaitGroup // loads and unloads under way
+}
+
+// policy is what options say about residents.
+type policy struct {
+	keepAlive time.Duration
+	memory    int64 // bytes of main memory that all may take; 0: what is free
+	maxModels int   // 0: as many as fit
+	maxQueue  int   // requests that may wait
+	parallel  int   // requests of a model that run at once; more of them wait
 }
 
 // acquire returns the model of s, loading it where needed. The caller releases
 // what it gets. Canceling ctx leaves the load to the others who wait for it.
 func (rs *residents) acquire(ctx context.Context, s *spec, onLoad func(float64)) (*resident, error) {
-	r, err := rs.join(s)
+	r, c, err := rs.join(s)
+	if err == nil && c != nil {
+		r, err = rs.await(ctx, c)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer rs.watch(r, onLoad)()
+	if !r.loading() {
+		onLoad = nil
+	}
+	defer r.progress.listen(onLoad)()
 	select {
 	case <-r.ready:
 	case <-ctx.Done():
@@ -72,106 +114,170 @@ func (rs *residents) acquire(ctx context.Context, s *spec, onLoad func(float64))
 	return r, nil
 }
 
-// join counts the caller as a user of the resident for s, starting its load where
-// there is none.
-func (rs *residents) join(s *spec) (*resident, error) {
+// join counts the caller as a user of the resident for s, or as a waiter of a claim.
+// It refuses where too many wait, and where the load failed a moment ago.
+func (rs *residents) join(s *spec) (*resident, *claim, error) {
+	stamp := sync.OnceValue(s.stamp)
+	for {
+		r, c, f, err := rs.tryJoin(s)
+		switch {
+		case f == nil:
+			return r, c, err
+		case f.stamp == stamp():
+			return nil, nil, f.refusal(time.Now())
+		}
+		rs.mu.Lock()
+		if rs.failures[s.key] == f { // its files are others now
+			delete(rs.failures, s.key)
+		}
+		rs.mu.Unlock()
+	}
+}
+
+func (rs *residents) tryJoin(s *spec) (*resident, *claim, *failure, error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if rs.closed {
-		return nil, puna.Errorf(puna.Unavailable, "the service is closed")
+		return nil, nil, nil, errClosed()
 	}
 	r := rs.byKey[s.key]
 	if r == nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		r = &resident{key: s.key, spec: s, ready: make(chan struct{}), cancel: cancel,
-			watchers: map[int]func(float64){}, keepAlive: rs.keepAlive}
-		rs.byKey[s.key] = r
-		go rs.run(ctx, r)
+		if f := rs.failures.recent(s.key, time.Now()); f != nil {
+			return nil, nil, f, nil
+		}
 	}
+	open := r != nil && !r.shut
+	atOnce := open && !r.loading() && r.users < rs.parallel
+	if !atOnce && rs.full() {
+		return nil, nil, nil, errBusy()
+	}
+	if open {
+		rs.enter(r, 1)
+		return r, nil, nil, nil
+	}
+	c := rs.claim(s)
+	rs.advance()
+	return nil, c, nil, nil
+}
+
+func errClosed() error { return puna.Errorf(puna.Unavailable, "the service is closed") }
+
+// loading reports whether the load hasn't ended.
+func (r *resident) loading() bool {
+	select {
+	case <-r.ready:
+		return false
+	default:
+		return true
+	}
+}
+
+// enter counts n more users of r.
+func (rs *residents) enter(r *resident, n int) {
 	if r.timer != nil {
 		r.timer.Stop()
 		r.timer = nil
 	}
-	r.users++
 	r.expires = time.Time{}
-	return r, nil
+	r.users += n
+	rs.use(r)
+}
+
+func (rs *residents) use(r *resident) {
+	rs.clock++
+	r.used = rs.clock
+}
+
+// start begins to load a model that nobody uses yet.
+func (rs *residents) start(s *spec, need fit.Memory) *resident {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &resident{spec: s, ready: make(chan struct{}), cancel: cancel,
+		footprint: footprint{need: need, estimate: need}, lease: lease{keepAlive: rs.keepAlive}}
+	rs.byKey[s.key] = r
+	rs.tenants = append(rs.tenants, r)
+	rs.wg.Go(func() { rs.run(ctx, r) })
+	return r
 }
 
 // run loads r and tells those who wait.
 func (rs *residents) run(ctx context.Context, r *resident) {
 	defer r.cancel()
-	model, err := rs.load(ctx, r.spec, func(fraction float64) { rs.progress(r, fraction) })
+	stamp := r.spec.stamp()
+	model, err := rs.load(ctx, r.spec, r.progress.report)
 	var details puna.Details
 	if card, err := info.Card(r.spec.model, false); err == nil {
 		details = card.Details
 	}
+	if err == nil {
+		r.size = model.Info().Size
+	}
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	r.model, r.details, r.err = model, details, err
-	if err != nil && rs.byKey[r.key] == r {
-		delete(rs.byKey, r.key)
+	switch {
+	case err == nil && (r.users == 0 || rs.closed): // it came too late
+		rs.drop(r)
+		rs.unload(r)
+	case err == nil:
+		delete(rs.failures, r.spec.key)
+	default:
+		r.model = nil
+		rs.drop(r)
+		rs.vacate(r)
+		if rs.closed {
+			r.err = errClosed()
+		} else if puna.KindOf(err) != puna.Canceled {
+			rs.failures.record(r.spec.key, stamp, err, time.Now())
+		}
 	}
-	rs.mu.Unlock()
 	close(r.ready)
-}
-
-// watch has onLoad called with the progress of r's load until the returned
-// function is called.
-func (rs *residents) watch(r *resident, onLoad func(float64)) (unwatch func()) {
-	if onLoad == nil {
-		return func() {}
-	}
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	id := rs.nextID
-	rs.nextID++
-	r.watchers[id] = onLoad
-	return func() {
-		rs.mu.Lock()
-		defer rs.mu.Unlock()
-		delete(r.watchers, id)
-	}
-}
-
-func (rs *residents) progress(r *resident, fraction float64) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	for _, onLoad := range r.watchers {
-		onLoad(fraction)
-	}
+	rs.advance()
 }
 
 // release ends one use of r. A keep-alive replaces the one in force. The last
 // user of a load that hasn't ended cancels it.
 func (rs *residents) release(r *resident, keepAlive *time.Duration) {
+	var grown int64 // by contexts that requests asked for
+	if !r.loading() && r.err == nil {
+		grown = max(0, r.model.Info().Size-r.size)
+	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	r.users--
+	r.need = r.estimate.Add(fit.Memory{Host: grown})
+	if r.estimate.Device > 0 {
+		r.need = r.estimate.Add(fit.Memory{Device: grown})
+	}
 	if keepAlive != nil {
 		r.keepAlive = *keepAlive
 	}
+	rs.leave(r)
+}
+
+// leave counts one user of r less.
+func (rs *residents) leave(r *resident) {
+	r.users--
+	rs.use(r)
 	if r.users > 0 {
 		return
 	}
-	select {
-	case <-r.ready:
-	default:
+	switch {
+	case r.loading():
 		r.cancel()
-		rs.remove(r)
-		return
-	}
-	if rs.byKey[r.key] == r {
+		rs.drop(r)
+	case r.leaving:
+		rs.unload(r)
+	default:
 		rs.rest(r)
 	}
-	if r.dropped {
-		rs.unload(r)
-	}
+	rs.advance()
 }
 
 // rest starts the clock of a resident that nobody uses.
 func (rs *residents) rest(r *resident) {
 	switch {
-	case r.dropped || r.keepAlive == 0:
+	case r.keepAlive == 0:
 		rs.drop(r)
+		rs.unload(r)
 	case r.keepAlive > 0:
 		r.expires = time.Now().Add(r.keepAlive)
 		var timer *time.Timer
@@ -184,7 +290,7 @@ func (rs *residents) rest(r *resident) {
 func (rs *residents) expire(r *resident, timer **time.Timer) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if r.timer == *timer && r.users == 0 {
+	if r.timer == *timer && r.users == 0 && !r.leaving {
 		rs.log.Info("unloading an idle model", "model", r.spec.load.Name)
 		rs.drop(r)
 		rs.unload(r)
@@ -193,13 +299,13 @@ func (rs *residents) expire(r *resident, timer **time.Timer) {
 
 // drop takes r out of the map: later requests load anew.
 func (rs *residents) drop(r *resident) {
-	r.dropped = true
-	rs.remove(r)
-}
-
-func (rs *residents) remove(r *resident) {
-	if rs.byKey[r.key] == r {
-		delete(rs.byKey, r.key)
+	r.leaving = true
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+	}
+	if rs.byKey[r.spec.key] == r {
+		delete(rs.byKey, r.spec.key)
 	}
 }
 
@@ -213,5 +319,14 @@ func (rs *residents) unload(r *resident) {
 		if err := r.model.Close(context.Background()); err != nil {
 			rs.log.Error("unloading a model", "model", r.spec.load.Name, "error", err)
 		}
+		rs.mu.Lock()
+		defer rs.mu.Unlock()
+		rs.vacate(r)
+		rs.advance()
 	})
+}
+
+// vacate is called when r takes no memory any more.
+func (rs *residents) vacate(r *resident) {
+	rs.tenants = slices.DeleteFunc(rs.tenants, func(t *resident) bool { return t == r })
 }

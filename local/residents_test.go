@@ -5,6 +5,8 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,13 +17,15 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/engine/fit"
 	"github.com/puna-ai/puna/models/store"
 )
 
 // fakeModel counts how often it was closed.
 type fakeModel struct {
-	mu     sync.Mutex
-	closed int
+	puna.Embedder // none asks for it
+	mu            sync.Mutex
+	closed        int
 }
 
 func (f *fakeModel) Generate(context.Context, *puna.Request) iter.Seq2[puna.Event, error] { return nil }
@@ -61,11 +65,22 @@ func (l *loads) load(ctx context.Context, _ *spec, progress func(float64)) (load
 	return l.models[len(l.models)-1], nil
 }
 
+// newResidents has no bounds but those that a test sets.
 func newResidents(l *loads, keepAlive time.Duration) *residents {
-	return &residents{load: l.load, keepAlive: keepAlive, log: slog.New(slog.DiscardHandler), byKey: map[string]*resident{}}
+	return &residents{
+		load:     l.load,
+		estimate: func(*spec) (fit.Memory, error) { return fit.Memory{Host: 1}, nil },
+		capacity: func() fit.Memory { return fit.Memory{} },
+		policy:   policy{keepAlive: keepAlive, maxModels: 100, maxQueue: 100, parallel: 32},
+		log:      slog.New(slog.DiscardHandler), byKey: map[string]*resident{}, failures: failures{},
+	}
 }
 
-var aSpec = &spec{key: "a", model: &store.Model{Digest: "a"}}
+func specOf(key string) *spec {
+	return &spec{key: key, model: &store.Model{Digest: key}, load: engine.LoadOptions{Name: key}}
+}
+
+var aSpec = specOf("a")
 
 func TestRequestsShareALoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -114,10 +129,20 @@ func TestFailedLoadAnswersItsWaitersOnly(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		_, err := rs.acquire(t.Context(), aSpec, nil)
+		require.ErrorIs(t, err, broken)
+		require.ErrorContains(t, err, "next try")
+		assert.Equal(t, 1, l.count, "a moment later it isn't tried again")
+		_, err = rs.acquire(t.Context(), specOf("b"), nil)
+		require.ErrorIs(t, err, broken)
+		assert.Equal(t, 2, l.count, "another model is tried")
+
+		time.Sleep(firstPause)
 		l.err = nil
 		r, err := rs.acquire(t.Context(), aSpec, nil)
 		require.NoError(t, err)
-		assert.Equal(t, 2, l.count)
+		assert.Equal(t, 3, l.count)
+		assert.NotContains(t, rs.failures, "a")
 		rs.release(r, new(time.Duration(0)))
 	})
 }
@@ -184,5 +209,78 @@ func TestUnloadWaitsForUsers(t *testing.T) {
 		rs.release(r, nil)
 		synctest.Wait()
 		assert.Equal(t, 1, l.models[0].closed)
+	})
+}
+
+func TestChangedFileIsReadAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.gguf")
+	synctest.Test(t, func(t *testing.T) {
+		l := &loads{err: errors.New("broken")}
+		rs := newResidents(l, time.Minute)
+		s := specOf("a")
+		s.load.Path = path
+		for range 3 {
+			_, err := rs.acquire(t.Context(), s, nil)
+			require.ErrorIs(t, err, l.err)
+		}
+		assert.Equal(t, 1, l.count)
+		require.NoError(t, os.WriteFile(path, []byte("a file where none was"), 0o600))
+		_, err := rs.acquire(t.Context(), s, nil)
+		require.ErrorIs(t, err, l.err)
+		assert.Equal(t, 2, l.count)
+	})
+}
+
+func TestCanceledLoadIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &loads{}
+		rs := newResidents(l, 0)
+		short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := rs.acquire(short, aSpec, nil)
+		require.Equal(t, puna.Canceled, puna.KindOf(err))
+		r, err := rs.acquire(t.Context(), aSpec, nil)
+		require.NoError(t, err)
+		rs.release(r, nil)
+	})
+}
+
+func TestALoadThatNobodyWaitsForAnyMoreIsUnloaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &loads{}
+		rs := newResidents(l, time.Minute)
+		rs.load = func(_ context.Context, s *spec, progress func(float64)) (loadedModel, error) {
+			return l.load(context.Background(), s, progress) // it can't be stopped any more
+		}
+		short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := rs.acquire(short, aSpec, nil)
+		require.Equal(t, puna.Canceled, puna.KindOf(err))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Equal(t, 1, l.models[0].closed)
+		assert.Empty(t, rs.tenants)
+	})
+}
+
+func TestLateWaitersHearOfProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &loads{}
+		rs := newResidents(l, 0)
+		heard := make([]int, 3)
+		var wg sync.WaitGroup
+		for i := range heard {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 300 * time.Millisecond)
+				r, err := rs.acquire(t.Context(), aSpec, func(fraction float64) { heard[i]++; assert.Equal(t, 0.5, fraction) })
+				if assert.NoError(t, err) {
+					rs.release(r, nil)
+				}
+			})
+		}
+		wg.Wait()
+		for i, n := range heard {
+			assert.Equal(t, 1, n, "waiter %d", i)
+		}
 	})
 }

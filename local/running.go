@@ -13,23 +13,36 @@ import (
 
 // running lists the loaded models, latest to expire first.
 func (rs *residents) running() []puna.RunningModel {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	var list []puna.RunningModel
-	for _, r := range rs.byKey {
-		if r.model == nil {
-			continue
-		}
-		loaded := r.model.Info()
-		list = append(list, puna.RunningModel{
-			Name: displayName(r.spec.model), Digest: r.spec.model.Digest, Details: r.details,
-			Size: loaded.Size, SizeVRAM: loaded.SizeVRAM, ContextLength: loaded.ContextLength,
-			Expires: r.expiry(time.Now()),
-		})
+	list := []puna.RunningModel{}
+	for _, m := range rs.loaded() {
+		now := m.model.Info() // may wait for a context that is being made
+		m.Size, m.SizeVRAM, m.ContextLength = now.Size, now.SizeVRAM, now.ContextLength
+		list = append(list, m.RunningModel)
 	}
 	slices.SortFunc(list, func(a, b puna.RunningModel) int {
 		return cmp.Or(compareExpiry(a.Expires, b.Expires), cmp.Compare(a.Name, b.Name))
 	})
+	return list
+}
+
+// loaded is a model that can be used.
+type loaded struct {
+	puna.RunningModel
+	model loadedModel
+}
+
+func (rs *residents) loaded() (list []loaded) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range rs.byKey {
+		if r.model == nil {
+			continue
+		}
+		m := r.spec.model
+		list = append(list, loaded{model: r.model, RunningModel: puna.RunningModel{
+			Name: displayName(m), Digest: m.Digest, Details: r.details, Expires: r.expiry(time.Now()),
+		}})
+	}
 	return list
 }
 
@@ -74,28 +87,41 @@ func (rs *residents) unloadModel(digest string, n name.Name) {
 			rs.unload(r)
 		}
 	}
+	rs.advance()
 }
 
 // close unloads everything, canceling the requests that run, and waits for it.
 func (rs *residents) close() error {
+	var errs []error
+	for _, r := range rs.shutDown() {
+		errs = append(errs, r.model.Close(canceled()))
+		rs.mu.Lock()
+		rs.vacate(r)
+		rs.mu.Unlock()
+	}
+	rs.wg.Wait()
+	return errors.Join(errs...)
+}
+
+// shutDown ends waiting and loading, and returns those whose models must be closed.
+func (rs *residents) shutDown() (list []*resident) {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	rs.closed = true
-	var models []loadedModel
-	for _, r := range rs.byKey {
+	for _, c := range rs.queue {
+		c.err = errClosed()
+		close(c.turn)
+	}
+	rs.queue = nil
+	for _, r := range rs.tenants {
 		r.cancel()
 		rs.drop(r)
 		if r.model != nil && !r.freed {
 			r.freed = true
-			models = append(models, r.model)
+			list = append(list, r)
 		}
 	}
-	rs.mu.Unlock()
-	var errs []error
-	for _, model := range models {
-		errs = append(errs, model.Close(canceled()))
-	}
-	rs.wg.Wait()
-	return errors.Join(errs...)
+	return list
 }
 
 func canceled() context.Context {

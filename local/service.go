@@ -12,6 +12,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/engine/fit"
 	"github.com/puna-ai/puna/models/info"
 	"github.com/puna-ai/puna/models/store"
 )
@@ -43,6 +44,9 @@ func Open(o Options) (*Service, error) {
 	if err := o.Defaults.Validate(); err != nil {
 		return nil, err
 	}
+	if o.Memory < 0 || o.MaxModels < 0 || o.MaxQueue < 0 {
+		return nil, puna.Errorf(puna.Invalid, "%d bytes for %d models and a queue of %d: none may be negative", o.Memory, o.MaxModels, o.MaxQueue)
+	}
 	st, err := openStore(o.Models, o.Log)
 	if err != nil {
 		return nil, err
@@ -53,10 +57,8 @@ func Open(o Options) (*Service, error) {
 	}
 	s := &Service{opts: o, log: o.Log, engine: e, store: st, lister: info.NewLister(st, o.Log)}
 	s.residents = &residents{
-		load:      s.loadModel,
-		keepAlive: puna.Or(o.KeepAlive, DefaultKeepAlive),
-		log:       o.Log,
-		byKey:     map[string]*resident{},
+		load: s.loadModel, estimate: s.estimate, capacity: e.Capacity, log: o.Log, policy: o.policy(),
+		byKey: map[string]*resident{}, failures: failures{},
 	}
 	return s, nil
 }
@@ -151,14 +153,26 @@ func (s *Service) Running(context.Context) ([]puna.RunningModel, error) {
 	return s.residents.running(), nil
 }
 
+// loadOptions are those of a load whose model and requests say o.
+func (s *Service) loadOptions(spec *spec, o puna.Options) engine.LoadOptions {
+	load := spec.load
+	load.Options = o.Over(s.opts.Defaults)
+	load.Repack = s.opts.Repack
+	load.NumParallel = s.opts.NumParallel
+	load.KVType = s.opts.KVType
+	load.CacheRAM = s.opts.CacheRAM
+	return load
+}
+
+// estimate is what a load of spec will take.
+func (s *Service) estimate(spec *spec) (fit.Memory, error) {
+	return s.engine.Estimate(s.loadOptions(spec, spec.first))
+}
+
 // loadModel is what residents call to load.
 func (s *Service) loadModel(ctx context.Context, spec *spec, progress func(float64)) (loadedModel, error) {
-	o := spec.load
-	o.Options = o.Options.Over(s.opts.Defaults)
+	o := s.loadOptions(spec, spec.load.Options)
 	o.Progress = progress
-	o.Repack = s.opts.Repack
-	o.NumParallel = s.opts.NumParallel
-	o.KVType = s.opts.KVType
 	s.log.Info("loading a model", "model", o.Name, "path", o.Path)
 	start := time.Now()
 	m, err := s.engine.Load(ctx, o)

@@ -13,6 +13,7 @@ type spec struct {
 	key   string // equal for requests that share a load
 	model *store.Model
 	load  engine.LoadOptions
+	first puna.Options // of the request that asked, over the model's: what its context will be
 }
 
 // newSpec describes the load of a model for a request with options o. Requests
@@ -23,7 +24,7 @@ func newSpec(m *store.Model, o puna.Options) (*spec, error) {
 		return nil, err
 	}
 	load := engine.LoadOptions{
-		Path: path, Name: displayName(m), System: m.System, Messages: m.Messages,
+		Path: path, Name: displayName(m), Digest: m.Digest, System: m.System, Messages: m.Messages,
 		Template: m.Template, Renderer: m.Config.Renderer, Parser: m.Config.Parser,
 		Options: puna.Options{NumGPU: o.NumGPU, MainGPU: o.MainGPU, UseMmap: o.UseMmap}.Over(m.Options),
 	}
@@ -32,7 +33,7 @@ func newSpec(m *store.Model, o puna.Options) (*spec, error) {
 	}
 	l := load.Options
 	key := fmt.Sprintf("%s gpu=%d/%d mmap=%t", m.Digest, puna.Or(l.NumGPU, -1), puna.Or(l.MainGPU, 0), puna.Or(l.UseMmap, true))
-	return &spec{key: key, model: m, load: load}, nil
+	return &spec{key: key, model: m, load: load, first: o.Over(m.Options)}, nil
 }
 
 // displayName is a model's name, or its path where it has none.

@@ -17,7 +17,8 @@ import (
 
 const defaultPort = "11434"
 
-// config is what the environment says. Puna's own variables win over Ollama's.
+// config is what the environment says. Puna's own variables win over Ollama's. It has
+// more than 15 fields because each is a variable.
 type config struct {
 	host          *url.URL // where to serve, and where to look for a server
 	models        string   // the store's folder
@@ -25,6 +26,11 @@ type config struct {
 	keepAlive     time.Duration
 	contextLength int
 	numParallel   int
+	maxModels     int
+	maxQueue      int
+	memory        int64 // bytes
+	cacheRAM      size
+	cacheDisk     size
 	repack        engine.Repack
 	kvType        string
 	origins       []string
@@ -55,6 +61,15 @@ func configFromEnvironment(getenv func(string) string) *config {
 	}
 	c.contextLength = c.number("CONTEXT_LENGTH", get("CONTEXT_LENGTH"))
 	c.numParallel = c.number("NUM_PARALLEL", get("NUM_PARALLEL"))
+	c.maxModels = c.number("MAX_LOADED_MODELS", get("MAX_LOADED_MODELS"))
+	c.maxQueue = c.number("MAX_QUEUE", get("MAX_QUEUE"))
+	if s := getenv("PUNA_MEMORY"); s != "" {
+		n, ok := parseSize(s)
+		if !ok {
+			c.problem("MEMORY", s)
+		}
+		c.memory = n
+	}
 	c.kvType = get("KV_CACHE_TYPE")
 	c.repack = c.parseRepack(getenv("PUNA_REPACK"))
 	if s := get("ORIGINS"); s != "" {

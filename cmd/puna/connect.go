@@ -76,12 +76,18 @@ func (c *config) openLocal(allowPaths bool, level slog.Level) (*local.Service, e
 		KeepAlive:   &c.keepAlive,
 		Defaults:    c.defaults(),
 		NumParallel: c.numParallel,
+		MaxModels:   c.maxModels,
+		MaxQueue:    c.maxQueue,
+		Memory:      c.memory,
 		Repack:      c.repack,
 		KVType:      c.kvType,
+		CacheRAM:    int64(c.cacheRAM),
 		Log:         log,
 		Engine: engine.Options{
 			Kernels: c.kernelOptions(),
 			Log:     log,
+
+			CacheDisk: int64(c.cacheDisk),
 		},
 	})
 }

@@ -16,17 +16,34 @@ import (
 const ollamaVersion = "0.24.0"
 
 func newServeCommand(c *config) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "serve",
 		Aliases: []string{"start"},
 		Short:   "Serve models over Ollama's HTTP API",
 		Long: `Serve the models of the store, and the built-in one, over Ollama's HTTP API.
 
 The address is PUNA_HOST or OLLAMA_HOST, 127.0.0.1:11434 without them. Models lie
-in OLLAMA_MODELS, ~/.ollama/models without it, as Ollama itself keeps them.`,
+in OLLAMA_MODELS, ~/.ollama/models without it, as Ollama itself keeps them.
+
+Models stay loaded as long as memory holds them, and OLLAMA_KEEP_ALIVE says (5m).
+For another one, idle models go, the least recently used first. PUNA_MEMORY (8GiB)
+bounds what all of them take together, OLLAMA_MAX_LOADED_MODELS their number, and
+OLLAMA_MAX_QUEUE (512) the requests that wait: more are answered with status 503.
+
+Prompts that begin like earlier ones aren't computed again. What is computed of them
+stays in the KV cache, then in --cache-ram, and with --cache-disk in files, so that it
+survives an unload and a restart. The files hold what users wrote.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("cache-ram") && c.cacheRAM == 0 {
+				c.cacheRAM = -1 // none, not the default
+			}
+			return c.serve(cmd.Context())
+		},
 	}
+	cmd.Flags().Var(&c.cacheRAM, "cache-ram", "memory for computed prompts that leave the KV cache, for each context (default an eighth of the free memory, at most 2GiB)")
+	cmd.Flags().Var(&c.cacheDisk, "cache-disk", "disk for them, below the user's cache folder (default none)")
+	return cmd
 }
 
 func (c *config) serve(ctx context.Context) error {
