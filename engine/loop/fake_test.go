@@ -26,6 +26,8 @@ type fake struct {
 	loop   *Loop // to check invariants in each step
 	rows   []sched.Row
 	faults func() error // nil: none
+	loses  func() bool  // whether a copy can't be restored; nil: never
+	kept   []sched.Prefix
 
 	block  chan struct{} // not nil: Decode waits for a value, or for an abort
 	abort  atomic.Bool
@@ -33,7 +35,24 @@ type fake struct {
 	closed atomic.Bool
 }
 
-func (f *fake) Apply(ops []sched.Op) error { return f.kv.Apply(ops) }
+func (f *fake) Apply(ops []sched.Op) error {
+	var lost error
+	for _, op := range ops {
+		if op.Kind == sched.Restore && f.loses != nil && f.loses() {
+			f.kv.Lose(op.Key)
+			lost = &Lost{Key: op.Key, Err: errors.New("the copy is damaged")}
+		}
+		if err := f.kv.Apply([]sched.Op{op}); err != nil && lost == nil {
+			return err
+		}
+	}
+	return lost
+}
+
+func (f *fake) Keep(p sched.Prefix) error {
+	f.kept = append(f.kept, p)
+	return nil
+}
 
 func (f *fake) Decode(rows []sched.Row) error {
 	require.NoError(f.t, f.loop.s.Check())

@@ -17,10 +17,23 @@ var (
 	ErrAborted = errors.New("the batch was aborted")
 )
 
+// Lost is the error of [Backend.Apply] for a copy that can't be restored: the file is
+// gone, or damaged. All other changes were made.
+type Lost struct {
+	Key uint64
+	Err error
+}
+
+func (l *Lost) Error() string { return l.Err.Error() }
+func (l *Lost) Unwrap() error { return l.Err }
+
 // Backend is a model context. Only SetAbort may be called while another method runs.
 type Backend interface {
-	// Apply changes which cells sequences hold.
+	// Apply changes which cells sequences hold, and the copies. After an error that
+	// isn't [*Lost] the cache is in an unknown state.
 	Apply(ops []sched.Op) error
+	// Keep saves a prefix for a later context, where there is a place for it.
+	Keep(p sched.Prefix) error
 	// Decode computes rows and puts them into the cache. After [ErrNoSlot] nothing of
 	// them is in the cache; after other errors some may be.
 	Decode(rows []sched.Row) error
@@ -57,6 +70,7 @@ type Pick struct {
 type Config struct {
 	Sched   sched.Config
 	Workers int              // goroutines that sample, the loop's own included; 0: 1
+	Kept    [][]sched.Token  // copies that the backend has from the start, under the keys 0, 1, ...
 	Turn    sync.Locker      // held while decoding: contexts that share a thread pool take turns
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: slog.Default()
@@ -91,11 +105,19 @@ func New(b Backend, cfg Config) *Loop {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	l := &Loop{b: b, s: sched.New(cfg.Sched), cfg: cfg, active: map[*Request]struct{}{},
+	l := &Loop{b: b, s: newScheduler(cfg), cfg: cfg, active: map[*Request]struct{}{},
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 	l.work.start(max(1, cfg.Workers))
 	go l.run()
 	return l
+}
+
+func newScheduler(cfg Config) *sched.Scheduler {
+	s := sched.New(cfg.Sched)
+	for _, tokens := range cfg.Kept {
+		s.Adopt(tokens)
+	}
+	return s
 }
 
 // Submit queues r. It fails with [puna.Unavailable] once the loop closes; after an

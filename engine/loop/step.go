@@ -18,7 +18,7 @@ func (l *Loop) run() {
 		began := l.cfg.Now()
 		ops, batch := l.s.Plan()
 		if err := l.b.Apply(ops); err != nil {
-			l.reset(err)
+			l.recover(batch, err)
 			continue
 		}
 		if len(batch.Rows) == 0 {
@@ -28,10 +28,26 @@ func (l *Loop) run() {
 		}
 		l.step(batch, began)
 	}
+	if err := l.keep(); err != nil {
+		l.cfg.Log.Warn("cached prefixes could not be saved for the next load", "error", err)
+	}
 	l.s.Clear()
 	if err := l.b.Apply(l.s.Ops()); err != nil {
 		l.cfg.Log.Error("freeing the cache failed", "error", err)
 	}
+}
+
+// keep saves what the cache holds, most recently used first.
+func (l *Loop) keep() error {
+	if err := l.b.Apply(l.s.Ops()); err != nil {
+		return err
+	}
+	for _, p := range l.s.Prefixes() {
+		if err := l.b.Keep(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // collect takes in what happened since the last step. It returns false when the
@@ -155,6 +171,17 @@ func (l *Loop) failed(batch *sched.Batch, err error) {
 	}
 }
 
+// recover follows an error of Apply.
+func (l *Loop) recover(batch *sched.Batch, err error) {
+	var lost *Lost
+	if !errors.As(err, &lost) {
+		l.reset(err)
+		return
+	}
+	l.cfg.Log.Warn("a cached prefix could not be restored: it is computed anew", "error", err)
+	l.s.Lost(batch, lost.Key)
+}
+
 // reset follows an error that leaves the cache in an unknown state.
 func (l *Loop) reset(err error) {
 	l.cfg.Log.Error("the KV cache failed: starting anew", "error", err)
@@ -164,7 +191,7 @@ func (l *Loop) reset(err error) {
 	if err := l.b.Reset(); err != nil {
 		l.cfg.Log.Error("clearing the KV cache failed", "error", err)
 	}
-	l.s = sched.New(l.cfg.Sched)
+	l.s = newScheduler(l.cfg)
 }
 
 // commit takes in a pick.

@@ -44,7 +44,26 @@ func (s *Scheduler) Check() error {
 	if len(ids) != s.cfg.IDs {
 		return fmt.Errorf("sched: %d of %d ids are accounted for", len(ids), s.cfg.IDs)
 	}
+	if err := s.checkStore(); err != nil {
+		return err
+	}
 	return s.checkTree(spans)
+}
+
+func (s *Scheduler) checkStore() error {
+	var bytes int64
+	for i, c := range s.store.copies {
+		bytes += c.bytes
+		for _, other := range s.store.copies[:i] {
+			if c.key == other.key {
+				return fmt.Errorf("sched: two copies have the key %d", c.key)
+			}
+		}
+	}
+	if bytes != s.store.bytes || bytes > s.cfg.Store {
+		return fmt.Errorf("sched: copies of %d bytes, %d counted, %d allowed", bytes, s.store.bytes, s.cfg.Store)
+	}
+	return nil
 }
 
 func (s *Scheduler) checkTree(spans []*span) error {
@@ -85,14 +104,4 @@ func (s *Scheduler) checkTree(spans []*span) error {
 		return fmt.Errorf("sched: %d spans in the tree belong to nobody", len(ends))
 	}
 	return nil
-}
-
-// tokens collects the path from the root.
-func (p *span) tokens() []Token {
-	var runs [][]Token
-	for n := p.leaf; n != nil; n = n.parent {
-		runs = append(runs, n.run)
-	}
-	slices.Reverse(runs)
-	return slices.Concat(runs...)
 }

@@ -19,6 +19,9 @@
 // one whose prefix is being computed right now waits for it. When no cell is free,
 // the youngest sequence is preempted: its tokens wait as a prompt again.
 //
+// Prefixes that leave the cells are copied to other memory, within [Config.Store]
+// bytes, and a prompt that begins with a copy gets it back.
+//
 // Caveats: sharing cells is right for plain attention only (Config.Plain). A
 // Scheduler belongs to one goroutine. Every sequence's limit must be at most the
 // number of cells; then the oldest one can always go on, so nothing starves.

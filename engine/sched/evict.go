@@ -10,6 +10,9 @@ func (s *Scheduler) takeSpan(from *span, n int) *span {
 	at := slices.Index(s.cached, from)
 	if at >= 0 && (n == from.n || len(s.free) == 0 && len(s.cached) == 1) {
 		s.cached = slices.Delete(s.cached, at, at+1)
+		if n < from.n {
+			s.save(from)
+		}
 		return from
 	}
 	if len(s.free) == 0 {
@@ -36,7 +39,9 @@ func (s *Scheduler) oldest(except *span) *span {
 	return old
 }
 
+// evict takes p's id and cells; a copy of it stays where there is a store.
 func (s *Scheduler) evict(p *span) {
+	s.save(p)
 	s.cached = slices.DeleteFunc(s.cached, func(c *span) bool { return c == p })
 	s.release(p)
 }
@@ -51,6 +56,7 @@ func (s *Scheduler) reclaim(n int) bool {
 		}
 		own := s.tree.own(p)
 		if left := p.n - (n - s.unused()); own > 0 && left >= minShare && p.n-left <= own {
+			s.save(p)
 			s.cut(p, left)
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 // an empty batch means that there is nothing to compute. Both are valid until the
 // next Plan, and no other method but Commit or Fail may come before these.
 func (s *Scheduler) Plan() ([]Op, *Batch) {
+	s.admitted = s.admitted[:0]
 	s.admit()
 	b := &s.batch
 	b.Rows, b.Chunks, b.decode = b.Rows[:0], b.Chunks[:0], 0
@@ -69,6 +70,7 @@ func (s *Scheduler) admit() {
 		default:
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 			s.running = append(s.running, q)
+			s.admitted = append(s.admitted, q.span)
 		}
 	}
 }
@@ -99,31 +101,48 @@ func (s *Scheduler) held(q *Seq) bool {
 // start gives q an id and the longest prefix there is, if the cells suffice for it
 // and all that runs.
 func (s *Scheduler) start(q *Seq) bool {
-	var from *span
-	var n int
-	if s.cfg.Plain {
-		from, n = s.tree.match(q.tokens[:len(q.tokens)-1])
+	p := s.restore(q)
+	if p == nil {
+		p = s.startFromCells(q)
 	}
-	if s.demand(from, n)+len(q.tokens)-n+s.slack(q) > s.cfg.Cells {
+	if p == nil {
 		return false
-	}
-	p := s.takeSpan(from, n)
-	switch {
-	case p == nil:
-		return false
-	case p == from:
-		s.cut(p, n)
-	case n > 0:
-		s.tree.share(p, from, n)
-		s.ops = append(s.ops, Op{Copy: true, Src: from.id, Dst: p.id, N: n})
-		s.touch(from)
 	}
 	s.touch(p)
 	p.seq, q.span = q, p
 	if !q.again {
-		q.cached = n
+		q.cached = p.n
 	}
+	s.tidy(q)
 	return true
+}
+
+// startFromCells gives q an id with the longest prefix that is in cells; nil where
+// there is no room.
+func (s *Scheduler) startFromCells(q *Seq) *span {
+	from, n := s.match(q)
+	if s.demand(from, n)+len(q.tokens)-n+s.slack(q) > s.cfg.Cells {
+		return nil
+	}
+	p := s.takeSpan(from, n)
+	switch {
+	case p == nil:
+	case p == from:
+		s.cut(p, n)
+	case n > 0:
+		s.tree.share(p, from, n)
+		s.ops = append(s.ops, Op{Kind: Share, Src: from.id, Dst: p.id, N: n})
+		s.touch(from)
+	}
+	return p
+}
+
+// match finds what of q is in cells, but for the last token: its logits are needed.
+func (s *Scheduler) match(q *Seq) (*span, int) {
+	if !s.cfg.Plain {
+		return nil, 0
+	}
+	return s.tree.match(q.tokens[:len(q.tokens)-1])
 }
 
 // slack is the room for growth that q needs to start. One that was preempted needs

@@ -2,6 +2,7 @@ package sched_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,8 +32,17 @@ func newWorld(t require.TestingT, seed uint64) *world {
 		Plain: rng.IntN(4) > 0, MaxGap: time.Duration(1+rng.IntN(500)) * time.Millisecond,
 	}
 	cfg.Running = rng.IntN(cfg.IDs + 1)
-	return &world{t: t, rng: rng, cfg: cfg, s: sched.New(cfg), kv: kvsim.New(cfg.Cells),
+	if rng.IntN(2) == 0 {
+		cfg.Store, cfg.CellBytes, cfg.Tidy = int64(rng.IntN(4000)), 1+int64(rng.IntN(4)), rng.IntN(2) == 0
+		cfg.Elsewhere = rng.IntN(2) * rng.IntN(8)
+	}
+	w := &world{t: t, rng: rng, cfg: cfg, s: sched.New(cfg), kv: kvsim.New(cfg.Cells),
 		live: map[*sched.Seq]int{}, park: map[*sched.Seq]bool{}}
+	for range rng.IntN(3) { // an earlier run left copies
+		tokens := w.prompt()
+		w.kv.Keep(w.s.Adopt(tokens), tokens)
+	}
+	return w
 }
 
 // prompt is random, with prefixes that many prompts share.
@@ -102,6 +112,10 @@ func (w *world) event() {
 // step returns how many rows it computed.
 func (w *world) step(faults bool) int {
 	ops, b := w.s.Plan()
+	if faults && w.rng.IntN(4) == 0 && w.lose(ops, b) {
+		w.check()
+		return 0
+	}
 	require.NoError(w.t, w.kv.Apply(ops))
 	require.LessOrEqual(w.t, len(b.Rows), w.cfg.Batch)
 	if faults && len(b.Rows) > 0 && w.rng.IntN(20) == 0 {
@@ -133,10 +147,29 @@ func (w *world) step(faults bool) int {
 	return n
 }
 
+// lose applies ops, of which the first that restores a copy finds none.
+func (w *world) lose(ops []sched.Op, b *sched.Batch) bool {
+	i := slices.IndexFunc(ops, func(op sched.Op) bool { return op.Kind == sched.Restore })
+	if i < 0 {
+		return false
+	}
+	key := ops[i].Key
+	w.kv.Lose(key)
+	for _, op := range ops {
+		if err := w.kv.Apply([]sched.Op{op}); op.Kind != sched.Share {
+			require.NoError(w.t, err) // what isn't there can't be shared
+		}
+	}
+	w.s.Lost(b, key)
+	return true
+}
+
 func (w *world) check() {
 	require.NoError(w.t, w.s.Check())
 	require.NoError(w.t, w.kv.Apply(w.s.Ops()))
-	require.Equal(w.t, w.kv.Used(), w.s.Usage().Cells)
+	u := w.s.Usage()
+	require.Equal(w.t, w.kv.Used(), u.Cells)
+	require.Equal(w.t, w.kv.Copies(), u.Copies)
 }
 
 // finish ends all that runs, without new arrivals, and finds that nothing is left.

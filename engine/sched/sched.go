@@ -24,6 +24,12 @@ type Config struct {
 	Batch   int           // rows of a batch
 	Plain   bool          // attention over one KV cache: prefixes can be shared and cut
 	MaxGap  time.Duration // target for a step that has both generating rows and prompt chunks; 0: 250 ms
+
+	// Prefixes that leave the cells are kept in other memory, in up to Store bytes.
+	Store     int64 // 0: they are forgotten
+	Elsewhere int   // copies that may be kept in slower memory when they leave the store; 0: none
+	CellBytes int64 // of a cell in a copy
+	Tidy      bool  // prefixes leave the cells when a prompt comes that doesn't go on from them
 }
 
 // Seq is a sequence that was added and isn't finished. Its fields are its owner's.
@@ -76,12 +82,28 @@ func (s *Seq) Computed() int {
 
 func (s *Seq) pending() int { return len(s.tokens) - s.Computed() }
 
-// Op is a change of the KV cache to make before the batch is decoded.
+// OpKind says what an [Op] does.
+type OpKind int
+
+// The changes of a KV cache, and of the copies beside it.
+const (
+	Remove  OpKind = iota // remove positions [N, end) of Dst
+	Share                 // share positions [0, N) of Src with Dst, which is empty
+	Save                  // keep a copy of Src, whole, under Key
+	Restore               // fill Dst, which is empty, with the copy under Key
+	Demote                // the copy under Key leaves memory, and may be kept elsewhere
+	Forget                // drop the copy under Key, wherever it is
+)
+
+// Op is a change to make before the batch is decoded.
 type Op struct {
-	Copy bool // share positions [0, N) of Src with Dst; else remove positions [N, end) of Dst
+	Kind OpKind
 	Src  ID
 	Dst  ID
 	N    int
+	Key  uint64
+
+	Tokens []Token // that Save copies, not to be changed
 }
 
 // Row is a token of a batch.
@@ -109,19 +131,21 @@ type Batch struct {
 
 // Scheduler is described in the package's documentation.
 type Scheduler struct {
-	cfg     Config
-	tree    tree
-	waiting []*Seq
-	running []*Seq  // by age of admission, oldest first
-	cached  []*span // unordered
-	free    []ID
-	batch   Batch
-	ops     []Op
-	spare   []Op // the ops last returned, to be reused
-	pace    pace
-	now     uint64
-	shrink  int // limit of rows after [Scheduler.NoSlot]; 0: none
-	preempt int64
+	cfg      Config
+	tree     tree
+	waiting  []*Seq
+	running  []*Seq  // by age of admission, oldest first
+	admitted []*span // by the last Plan
+	cached   []*span // unordered
+	store    store
+	free     []ID
+	batch    Batch
+	ops      []Op
+	spare    []Op // the ops last returned, to be reused
+	pace     pace
+	now      uint64
+	shrink   int // limit of rows after [Scheduler.NoSlot]; 0: none
+	preempt  int64
 }
 
 // New makes a scheduler. It panics on budgets below 1.
@@ -135,7 +159,7 @@ func New(cfg Config) *Scheduler {
 	if cfg.MaxGap <= 0 {
 		cfg.MaxGap = 250 * time.Millisecond
 	}
-	s := &Scheduler{cfg: cfg}
+	s := &Scheduler{cfg: cfg, store: store{budget: cfg.Store}}
 	for id := cfg.IDs - 1; id >= 0; id-- {
 		s.free = append(s.free, ID(id))
 	}
@@ -249,8 +273,11 @@ func (s *Scheduler) cut(p *span, n int) {
 	}
 }
 
-// Clear forgets every cached prefix. Running sequences stay.
+// Clear forgets every cached prefix, the copies included. Running sequences stay.
 func (s *Scheduler) Clear() {
+	for len(s.store.copies) > 0 {
+		s.forget(s.store.copies[0])
+	}
 	for _, p := range s.cached {
 		s.release(p)
 	}
@@ -270,13 +297,18 @@ type Usage struct {
 	Cells    int // in use
 	Running  int // sequences
 	Waiting  int
-	Prefixes int   // cached
+	Prefixes int   // cached in cells
+	Copies   int   // of prefixes outside the cells
+	Stored   int64 // bytes of the copies
 	Preempts int64 // since New
 }
 
 // Usage reads the gauges.
 func (s *Scheduler) Usage() Usage {
-	return Usage{s.tree.cells, len(s.running), len(s.waiting), len(s.cached), s.preempt}
+	return Usage{
+		Cells: s.tree.cells, Running: len(s.running), Waiting: len(s.waiting), Prefixes: len(s.cached),
+		Copies: len(s.store.copies), Stored: s.store.bytes, Preempts: s.preempt,
+	}
 }
 
 // Idle reports whether no sequence is left.

@@ -21,8 +21,9 @@ import (
 //	                          PROMPT: runs of tokens, "A40" is 40 tokens that only A
 //	                          has, "A40+B2" goes on with two of B's
 //	step [MS] -> BATCH        plan, decode in MS milliseconds (10), append a token to
-//	                          each sequence with an output; "cp a>b N" and "rm a N" are
-//	                          the ops, then "a 0:40*" rows 0 to 39 of a with an output
+//	                          each sequence with an output; "cp a>b N", "rm a N",
+//	                          "save a KEY", "restore KEY>a" and "forget KEY" are the
+//	                          ops, then "a 0:40*" rows 0 to 39 of a with an output
 //	fail -> BATCH             the same, but the decode fails
 //	noslot -> BATCH           the same for want of room
 //	end NAME | drop NAME | park NAME | unpark NAME | clear
@@ -115,10 +116,18 @@ func (sc *script) step(how string, took time.Duration) string {
 		after[b.Rows[c.First].ID] = sc.names[c.Seq]
 	}
 	for _, op := range ops {
-		if op.Copy {
-			out = append(out, fmt.Sprintf("cp %s>%s %d", sc.ids[op.Src], after[op.Dst], op.N))
-		} else {
+		switch op.Kind {
+		case sched.Remove:
 			out = append(out, fmt.Sprintf("rm %s %d", sc.ids[op.Dst], op.N))
+		case sched.Share:
+			out = append(out, fmt.Sprintf("cp %s>%s %d", sc.ids[op.Src], after[op.Dst], op.N))
+		case sched.Save:
+			out = append(out, fmt.Sprintf("save %s %d", sc.ids[op.Src], op.Key))
+		case sched.Restore:
+			sc.ids[op.Dst] = after[op.Dst]
+			out = append(out, fmt.Sprintf("restore %d>%s", op.Key, sc.ids[op.Dst]))
+		case sched.Forget:
+			out = append(out, fmt.Sprintf("forget %d", op.Key))
 		}
 	}
 	maps.Copy(sc.ids, after)
@@ -388,5 +397,77 @@ func TestOtherArchitecturesShareNothing(t *testing.T) {
 		step       -> b 0:12*, c 0:4
 		fail       -> b 12:13*, c 4:12*
 		step       -> rm b 0, rm b 0, rm c 0, rm c 0, b 0:13*, c 0:3
+	`)
+}
+
+// keeping has room for copies of 150 tokens.
+var keeping = sched.Config{Cells: 100, IDs: 4, Batch: 200, Plain: true, Store: 300, CellBytes: 2}
+
+func TestAnEvictedPrefixComesBackFromItsCopy(t *testing.T) {
+	run(t, keeping, `
+		add a A60
+		step  -> a 0:60*
+		end a
+		add b B80
+		step  -> save a 0, rm a 0, b 0:80*
+		end b
+		add c A50+C20
+		step  -> save b 1, rm b 40, restore 0>c, rm c 50, rm b 0, c 50:70*
+		end c
+		add d A31+D40
+		step  -> cp c>d 31, rm c 60, d 31:71*
+	`)
+}
+
+func TestCopiesGoLeastRecentlyUsedFirst(t *testing.T) {
+	run(t, keeping, `
+		add a A70
+		step  -> a 0:70*
+		end a
+		add b B70
+		step  -> save a 0, rm a 0, b 0:70*
+		end b
+		add c C70
+		step  -> save b 1, rm b 0, c 0:70*
+		end c
+		add d D70
+		step  -> forget 0, save c 2, rm c 0, d 0:70*
+		use   -> cells 70, running 1, waiting 0, prefixes 0
+	`)
+}
+
+func TestACopyReplacesThoseThatItBeginsWith(t *testing.T) {
+	run(t, keeping, `
+		add a A60
+		step  -> a 0:60*
+		end a
+		add b B80
+		step  -> save a 0, rm a 0, b 0:80*
+		end b
+		add c A60+C35
+		step  -> save b 1, rm b 40, restore 0>c, rm b 0, c 60:95*
+		end c
+		add d D90
+		step  -> forget 0, forget 1, save c 2, rm c 0, d 0:90*
+	`)
+}
+
+func TestTidyMovesWhatAPromptDoesNotUse(t *testing.T) {
+	cfg := keeping
+	cfg.Tidy, cfg.Cells, cfg.Store = true, 400, 1000
+	run(t, cfg, `
+		add a A60
+		step  -> a 0:60*
+		end a
+		add b A60+B70
+		step  -> b 60:130*
+		end b
+		add c C64
+		step  -> save b 0, rm b 0, c 0:64*
+		end c
+		add d D63
+		step  -> d 0:63*
+		add e A60+B20+E64
+		step  -> restore 0>e, rm e 80, save c 1, rm c 0, d 63:64*, e 80:144*
 	`)
 }

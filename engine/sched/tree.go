@@ -17,6 +17,16 @@ type node struct {
 	run    []Token
 }
 
+// tokens collects the path from the root.
+func (p *span) tokens() []Token {
+	var runs [][]Token
+	for n := p.leaf; n != nil; n = n.parent {
+		runs = append(runs, n.run)
+	}
+	slices.Reverse(runs)
+	return slices.Concat(runs...)
+}
+
 // under reports whether n is on or below top.
 func (n *node) under(top *node) bool {
 	for ; n != nil; n = n.parent {

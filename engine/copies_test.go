@@ -1,0 +1,78 @@
+package engine_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/engine"
+	"github.com/puna-ai/puna/internal/testmodel"
+)
+
+// once loads the tiny model in an engine of its own with prefixes on disk, runs f, and
+// closes both.
+func once(t *testing.T, dir, digest string, ram int64, f func(m *engine.Model)) {
+	t.Helper()
+	e, err := engine.Open(engine.Options{CacheDir: dir, CacheDisk: 1 << 30})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, e.Close()) }()
+	m, err := e.Load(t.Context(), engine.LoadOptions{Path: testmodel.Path(t), Digest: digest, CacheRAM: ram, Options: puna.Options{NumThread: new(1)}})
+	require.NoError(t, err)
+	f(m)
+	require.NoError(t, m.Close(context.Background()))
+}
+
+func TestPrefixesOutliveTheProcess(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "prefixes")
+	prompt, other := tokens(1, 700), tokens(3, 600)
+	want := reference(t, prompt, 20)
+	again := func(m *engine.Model) (cached int) {
+		got, done := complete(t, m, prompt, 20)
+		assert.Equal(t, want, got)
+		return done.CachedTokens
+	}
+	once(t, dir, "digest", 0, func(m *engine.Model) {
+		assert.Zero(t, again(m))
+		complete(t, m, other, 5)
+	})
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*.kv"))
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+
+	once(t, dir, "digest", 0, func(m *engine.Model) {
+		assert.Equal(t, len(prompt)-1, again(m))
+		_, done := complete(t, m, other, 5)
+		assert.Equal(t, len(other)-1, done.CachedTokens)
+	})
+	once(t, dir, "another", 0, func(m *engine.Model) { assert.Zero(t, again(m)) })
+
+	files, err = filepath.Glob(filepath.Join(dir, "*", "*.kv"))
+	require.NoError(t, err)
+	for _, path := range files { // damaged ones are computed anew
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		data[len(data)-1] ^= 1
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+	}
+	once(t, dir, "digest", 0, func(m *engine.Model) { assert.Zero(t, again(m)) })
+}
+
+// Memory for one prefix only sends the others to disk, and they come back from there.
+func TestPrefixesGoToDisk(t *testing.T) {
+	a, b, c := tokens(1, 300), tokens(2, 300), tokens(3, 300)
+	once(t, t.TempDir(), "digest", 400*cellBytes, func(m *engine.Model) {
+		for _, p := range [][]int{a, b, c} {
+			complete(t, m, p, 2)
+		}
+		_, done := complete(t, m, a, 2)
+		assert.Equal(t, len(a)-1, done.CachedTokens)
+	})
+}
+
+// cellBytes is the size of a cell of the tiny model: keys and values in F16.
+var cellBytes = int64(2 * 2 * testmodel.Tiny.Layers * testmodel.Tiny.Embd / testmodel.Tiny.Heads * testmodel.Tiny.KVHeads)

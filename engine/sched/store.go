@@ -1,0 +1,230 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+)
+
+// minTidy is how many tokens of a prompt make it worth moving prefixes that it
+// doesn't use out of its way: attention passes over their cells for each of them.
+const minTidy = 64
+
+// store keeps copies of prefixes that left the cells, within a budget, least recently
+// used first to go: elsewhere where that is possible, then for good.
+type store struct {
+	budget int64 // bytes
+	bytes  int64 // of all copies but those elsewhere
+	copies []*stored
+	next   uint64 // key
+	now    uint64 // logical time
+	pinned *stored
+}
+
+// stored is a copy of a sequence outside the cells.
+type stored struct {
+	key    uint64
+	tokens []Token
+	bytes  int64 // 0: it is elsewhere
+	used   uint64
+}
+
+// Adopt makes a copy known that is kept elsewhere, such as one of an earlier run.
+func (s *Scheduler) Adopt(tokens []Token) (key uint64) {
+	return s.add(slices.Clone(tokens), 0).key
+}
+
+// Lost says, after the ops of a Plan were applied and before its batch is decoded, that
+// the copy under key is gone. The batch fails, and what the Plan admitted begins anew,
+// since any of it may share what the copy didn't give.
+func (s *Scheduler) Lost(b *Batch, key uint64) {
+	s.Fail(b)
+	for _, p := range s.admitted {
+		if p.seq != nil {
+			s.cut(p, 0)
+			p.seq.cached = 0
+		} else if at := slices.Index(s.cached, p); at >= 0 { // preempted at once
+			s.cached = slices.Delete(s.cached, at, at+1)
+			s.release(p)
+		}
+	}
+	s.admitted = s.admitted[:0]
+	if i := slices.IndexFunc(s.store.copies, func(c *stored) bool { return c.key == key }); i >= 0 {
+		s.forget(s.store.copies[i])
+	}
+}
+
+// Prefix is a computed prefix that no sequence runs on.
+type Prefix struct {
+	Tokens []Token
+	Stored bool // it is under Key, else in cells of ID
+	ID     ID
+	Key    uint64
+}
+
+// Prefixes lists the prefixes in cells and the copies in memory, most recently used
+// first within each.
+func (s *Scheduler) Prefixes() []Prefix {
+	var list []Prefix
+	for _, p := range slices.SortedFunc(slices.Values(s.cached), func(a, b *span) int { return cmp.Compare(b.used, a.used) }) {
+		list = append(list, Prefix{Tokens: p.tokens(), ID: p.id})
+	}
+	for _, c := range slices.SortedFunc(slices.Values(s.store.copies), func(a, b *stored) int { return cmp.Compare(b.used, a.used) }) {
+		if c.bytes > 0 {
+			list = append(list, Prefix{Tokens: c.tokens, Stored: true, Key: c.key})
+		}
+	}
+	return list
+}
+
+// match finds the copy that has the most of tokens from the start.
+func (st *store) match(tokens []Token) (*stored, int) {
+	var best *stored
+	n := 0
+	for _, c := range st.copies {
+		if l := common(c.tokens, tokens); l > n {
+			best, n = c, l
+		}
+	}
+	return best, n
+}
+
+func (st *store) touch(c *stored) {
+	st.now++
+	c.used = st.now
+}
+
+// save keeps a copy of p, unless one has nearly all of it.
+func (s *Scheduler) save(p *span) {
+	st := &s.store
+	size := int64(p.n) * s.cfg.CellBytes
+	if st.budget == 0 || p.n < minShare || size > st.budget {
+		return
+	}
+	tokens := p.tokens()
+	if c, n := st.match(tokens); n > p.n-minShare {
+		st.touch(c)
+		return
+	}
+	for i := len(st.copies) - 1; i >= 0; i-- { // copies that the new one begins with
+		if c := st.copies[i]; c != st.pinned && common(c.tokens, tokens) == len(c.tokens) {
+			s.forget(c)
+		}
+	}
+	if !s.makeRoom(size) {
+		return
+	}
+	c := s.add(tokens, size)
+	s.ops = append(s.ops, Op{Kind: Save, Src: p.id, Key: c.key, Tokens: tokens})
+}
+
+// add lists a copy of so many bytes; 0: it is elsewhere.
+func (s *Scheduler) add(tokens []Token, bytes int64) *stored {
+	st := &s.store
+	c := &stored{key: st.next, tokens: tokens, bytes: bytes}
+	st.next++
+	st.touch(c)
+	st.bytes += bytes
+	st.copies = append(st.copies, c)
+	return c
+}
+
+// makeRoom sends copies elsewhere until size bytes fit.
+func (s *Scheduler) makeRoom(size int64) bool {
+	st := &s.store
+	for st.bytes+size > st.budget {
+		old := st.oldest(func(c *stored) bool { return c.bytes > 0 && c != st.pinned })
+		if old == nil {
+			return false
+		}
+		s.demote(old)
+	}
+	return true
+}
+
+// oldest is the least recently used copy of those that fit; nil where none does.
+func (st *store) oldest(fits func(*stored) bool) *stored {
+	var old *stored
+	for _, c := range st.copies {
+		if fits(c) && (old == nil || c.used < old.used) {
+			old = c
+		}
+	}
+	return old
+}
+
+// demote moves a copy out of the store: elsewhere, where one that is there may have to
+// make way.
+func (s *Scheduler) demote(c *stored) {
+	if s.cfg.Elsewhere == 0 {
+		s.forget(c)
+		return
+	}
+	st := &s.store
+	elsewhere := func(c *stored) bool { return c.bytes == 0 && c != st.pinned }
+	n := 0
+	for _, c := range st.copies {
+		if c.bytes == 0 {
+			n++
+		}
+	}
+	if old := st.oldest(elsewhere); n >= s.cfg.Elsewhere && old != nil {
+		s.forget(old)
+	}
+	st.bytes -= c.bytes
+	c.bytes = 0
+	s.ops = append(s.ops, Op{Kind: Demote, Key: c.key})
+}
+
+func (s *Scheduler) forget(c *stored) {
+	st := &s.store
+	st.copies = slices.DeleteFunc(st.copies, func(o *stored) bool { return o == c })
+	st.bytes -= c.bytes
+	s.ops = append(s.ops, Op{Kind: Forget, Key: c.key})
+}
+
+// restore gives q an id and the tokens that a copy has of it, if these are more than
+// are in cells and there is room for the whole copy; else nil.
+func (s *Scheduler) restore(q *Seq) *span {
+	c, n := s.store.match(q.tokens[:len(q.tokens)-1])
+	if c == nil || len(s.free)+len(s.cached) == 0 {
+		return nil
+	}
+	_, have := s.match(q)
+	need := max(len(q.tokens)+s.slack(q), len(c.tokens))
+	if n < have+minShare || s.demand(nil, 0)+need > s.cfg.Cells {
+		return nil
+	}
+	s.store.pinned = c
+	defer func() { s.store.pinned = nil }()
+	if !s.reclaim(len(c.tokens)) {
+		return nil // parked sequences hold the cells
+	}
+	p := s.takeSpan(nil, 0)
+	if p == nil {
+		return nil
+	}
+	s.store.touch(c)
+	s.ops = append(s.ops, Op{Kind: Restore, Dst: p.id, Key: c.key})
+	s.tree.extend(p, c.tokens)
+	s.cut(p, n)
+	return p
+}
+
+// tidy moves cached prefixes out of the way of q, a prompt that doesn't use them,
+// unless another that waits will.
+func (s *Scheduler) tidy(q *Seq) {
+	if !s.cfg.Tidy || s.store.budget == 0 || q.pending() < minTidy {
+		return
+	}
+	wanted := map[*span]bool{}
+	for _, w := range s.waiting {
+		if p, n := s.tree.match(w.tokens); n >= minShare {
+			wanted[p] = true
+		}
+	}
+	for _, p := range slices.Clone(s.cached) {
+		if !wanted[p] && s.tree.own(p) >= minShare {
+			s.evict(p)
+		}
+	}
+}
