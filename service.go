@@ -12,6 +12,7 @@ import (
 // errors are [Error]s.
 type Service interface {
 	Generator
+	Embedder
 	Loader
 	Library
 }

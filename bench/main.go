@@ -23,6 +23,7 @@ type settings struct {
 	repeat  int
 	tokens  int
 	prompt  int
+	text    int
 	threads int
 	variant string
 	repack  bool
@@ -37,6 +38,7 @@ func main() {
 	flag.IntVar(&s.repeat, "repeat", 5, "runs of each measurement")
 	flag.IntVar(&s.tokens, "tokens", 48, "tokens to generate in a run")
 	flag.IntVar(&s.prompt, "prompt", 512, "tokens of a long prompt, about")
+	flag.IntVar(&s.text, "text", 16, "tokens of a short text to embed, about")
 	flag.IntVar(&s.threads, "threads", 0, "threads; 0: the engine's choice")
 	flag.StringVar(&s.variant, "variant", "", "CPU kernels; empty: the best")
 	flag.BoolVar(&s.repack, "repack", true, "let kernels copy weights into their own layout")
@@ -55,6 +57,9 @@ func (s settings) run(ctx context.Context) error {
 	if flag.NArg() == 2 && flag.Arg(0) == "hold" {
 		return hold(ctx, flag.Arg(1))
 	}
+	if flag.Arg(0) == "embed" {
+		return s.embed(ctx, flag.Args()[1:])
+	}
 	tmp, err := os.MkdirTemp("", "puna-bench")
 	if err != nil {
 		return err
@@ -64,7 +69,7 @@ func (s settings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.Open(engine.Options{Kernels: kernels.Options{Variant: s.variant}})
+	e, err := engine.Open(s.engineOptions())
 	if err != nil {
 		return err
 	}
@@ -79,4 +84,8 @@ func (s settings) run(ctx context.Context) error {
 		}
 	}
 	return s.measureTiny(ctx)
+}
+
+func (s settings) engineOptions() engine.Options {
+	return engine.Options{Kernels: kernels.Options{Variant: s.variant}}
 }

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/ggml"
@@ -12,6 +14,7 @@ import (
 	"github.com/puna-ai/puna/engine/loop"
 	"github.com/puna-ai/puna/engine/sample"
 	"github.com/puna-ai/puna/engine/sched"
+	"github.com/puna-ai/puna/engine/snapshot"
 )
 
 const (
@@ -22,6 +25,7 @@ const (
 	maxContexts  = 3    // of one model; one more closes the one used least recently
 	otherRunning = 8    // by default, where each sequence has a state or window of its own
 	cellAlign    = 256  // of n_ctx, in llama.cpp
+	maxFiles     = 4096 // with prefixes, that a context keeps in view
 )
 
 // shape is what contexts of a model differ in.
@@ -166,7 +170,7 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 		}
 		r.scratch = append(r.scratch, x)
 	}
-	r.Loop = loop.New(b, loop.Config{Sched: cfg, Workers: workers, Turn: &p.turn, Log: m.engine.log})
+	r.Loop = loop.New(b, loop.Config{Sched: cfg, Workers: workers, Kept: b.copies.kept(), Turn: p.turn, Log: m.engine.log})
 	return r, nil
 }
 
@@ -180,6 +184,10 @@ func (m *Model) schedule(s shape, cells int) sched.Config {
 			running = maxRunning
 		}
 		cfg.IDs = min(running+cachedIDs, maxIDs)
+		cfg.Store, cfg.CellBytes, cfg.Tidy = m.cacheRAM(), m.cellBytes(), !m.engine.hasGPU()
+		if m.place().dir != nil {
+			cfg.Elsewhere = maxFiles
+		}
 	default:
 		if running == 0 {
 			running = otherRunning
@@ -188,6 +196,17 @@ func (m *Model) schedule(s shape, cells int) sched.Config {
 	}
 	cfg.Running = min(running, s.batch)
 	return cfg
+}
+
+// cacheRAM is the size of a context's copies of prefixes, in bytes.
+func (m *Model) cacheRAM() int64 {
+	switch {
+	case m.opts.CacheRAM < 0 || m.opts.NoReuse:
+		return 0
+	case m.opts.CacheRAM > 0:
+		return m.opts.CacheRAM
+	}
+	return min(freeMemory()/8, 2<<30)
 }
 
 func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error) {
@@ -203,45 +222,90 @@ func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error)
 		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q: %w", cfg.Cells, m.opts.Name, err)
 	}
 	c.AttachThreadpool(p.threads, nil)
-	for i, a := range m.adapters {
-		scale := m.opts.Adapters[i].Scale
-		if scale == 0 {
-			scale = 1
-		}
-		if err := c.SetAdapterLora(a, float32(scale)); err != nil {
-			c.Close()
-			return nil, puna.Errorf(puna.Invalid, "%w", err)
-		}
+	if err := m.adapt(c); err != nil {
+		c.Close()
+		return nil, err
 	}
 	batch, err := llama.NewBatch(s.batch, 0, 1)
 	if err != nil {
 		c.Close()
 		return nil, puna.Errorf(puna.NoMemory, "%w", err)
 	}
-	return &backend{c: c, batch: batch}, nil
+	b := &backend{c: c, batch: batch}
+	if b.copies, err = newCopies(c, m.place()); err != nil {
+		c.Close()
+		batch.Close()
+		return nil, puna.Errorf(puna.Internal, "reading the prefixes on disk: %w", err)
+	}
+	return b, nil
+}
+
+// place is where prefixes of m go that leave memory. A state fits contexts of the same
+// weights, llama.cpp and KV type.
+func (m *Model) place() place {
+	if m.opts.Digest == "" || !m.plain || m.opts.NoReuse {
+		return place{}
+	}
+	scale := make([]string, len(m.opts.Adapters))
+	for i, a := range m.opts.Adapters {
+		scale[i] = fmt.Sprint(a.Scale)
+	}
+	kv := cmp.Or(m.opts.KVType, "f16")
+	return place{m.engine.disk, snapshot.NewScope(m.opts.Digest, m.engine.report.LlamaCommit, kv, strings.Join(scale, " "))}
+}
+
+// adapt sets the model's adapters in a new context.
+func (m *Model) adapt(c *llama.Context) error {
+	for i, a := range m.adapters {
+		scale := m.opts.Adapters[i].Scale
+		if scale == 0 {
+			scale = 1
+		}
+		if err := c.SetAdapterLora(a, float32(scale)); err != nil {
+			return puna.Errorf(puna.Invalid, "%w", err)
+		}
+	}
+	return nil
 }
 
 // backend is a llama_context behind the loop's interface.
 type backend struct {
-	c     *llama.Context
-	batch *llama.Batch
-	id    [1]llama.SeqID
+	c      *llama.Context
+	batch  *llama.Batch
+	id     [1]llama.SeqID
+	copies *copies
 }
 
-func (b *backend) Apply(ops []sched.Op) error {
+func (b *backend) Apply(ops []sched.Op) (err error) {
 	for _, op := range ops {
-		if op.Copy {
-			if err := b.c.MemorySeqCp(op.Src, op.Dst, 0, llama.Pos(op.N)); err != nil {
-				return err
-			}
-			continue
+		var lost *loop.Lost
+		if e := b.apply(op); errors.As(e, &lost) {
+			err = e
+		} else if e != nil {
+			return e
 		}
-		switch ok, err := b.c.MemorySeqRm(op.Dst, llama.Pos(op.N), -1); {
-		case err != nil:
-			return err
-		case !ok:
-			return fmt.Errorf("sequence %d can't be cut at %d", op.Dst, op.N)
+	}
+	return err
+}
+
+func (b *backend) apply(op sched.Op) error {
+	switch op.Kind {
+	case sched.Remove:
+		ok, err := b.c.MemorySeqRm(op.Dst, llama.Pos(op.N), -1)
+		if err == nil && !ok {
+			err = fmt.Errorf("sequence %d can't be cut at %d", op.Dst, op.N)
 		}
+		return err
+	case sched.Share:
+		return b.c.MemorySeqCp(op.Src, op.Dst, 0, llama.Pos(op.N))
+	case sched.Save:
+		return b.copies.save(op)
+	case sched.Restore:
+		return b.copies.restore(op)
+	case sched.Demote:
+		b.copies.demote(op.Key)
+	case sched.Forget:
+		b.copies.forget(op.Key)
 	}
 	return nil
 }
@@ -265,11 +329,18 @@ func (b *backend) Decode(rows []sched.Row) error {
 	}
 }
 
+func (b *backend) Keep(p sched.Prefix) error { return b.copies.keep(p) }
+
 func (b *backend) Logits(row int) []float32 { return b.c.GetLogitsIth(row) }
 func (b *backend) SetAbort(on bool)         { b.c.SetAbort(on) }
-func (b *backend) Reset() error             { return b.c.MemoryClear(true) }
+
+func (b *backend) Reset() error {
+	b.copies.close()
+	return b.c.MemoryClear(true)
+}
 
 func (b *backend) Close() {
+	b.copies.close()
 	b.c.Close()
 	b.batch.Close()
 }

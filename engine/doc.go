@@ -7,6 +7,9 @@
 // (engine/sample) and hands out the text. Callers render templates, tokenize and
 // parse answers in their own goroutines.
 //
+// Embeddings are computed by a context of their own (package engine/embedding), over
+// the same weights. Contexts that share threads take turns, step by step.
+//
 // Caveats: a process has one set of kernels, so every Engine of a process shares
 // those that the first one loaded. Weights are never loaded again for a request;
 // a request whose num_ctx doesn't fit the context in use gets a larger one. With

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/ggml"
 	"github.com/puna-ai/puna/cgo/kernels"
+	"github.com/puna-ai/puna/engine/snapshot"
 )
 
 // Options configure an [Engine]. The zero value loads the best proven kernels that
@@ -16,6 +19,12 @@ import (
 type Options struct {
 	Kernels kernels.Options
 	Log     *slog.Logger // llama.cpp's messages too; nil: slog.Default()
+
+	// Prefixes of prompts that leave memory, or are there when a model is unloaded, are
+	// kept in up to CacheDisk bytes of files below the folder CacheDir, which hold what
+	// users wrote and only this user can read.
+	CacheDisk int64  // 0: none are kept
+	CacheDir  string // "": puna/prefixes in the user's cache folder
 }
 
 // Engine owns what the models of a process share: kernels and thread pools. It is
@@ -23,6 +32,7 @@ type Options struct {
 type Engine struct {
 	log    *slog.Logger
 	report kernels.Report
+	disk   *snapshot.Dir // nil: prefixes aren't kept in files
 
 	mu     sync.Mutex
 	pools  map[int]*pool // by number of threads
@@ -33,7 +43,7 @@ type Engine struct {
 // pool is a set of ggml's threads. Contexts that use it decode one at a time.
 type pool struct {
 	threads *ggml.Threadpool
-	turn    sync.Mutex
+	turn    *turn
 }
 
 // poll is how long ggml's idle workers spin before they sleep, in its unit of 128 Ki
@@ -56,7 +66,29 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, puna.Errorf(puna.Invalid, "%w", err)
 	}
-	return &Engine{log: o.Log, report: report, pools: map[int]*pool{}, models: map[*Model]struct{}{}}, nil
+	disk, err := openDisk(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{log: o.Log, report: report, disk: disk, pools: map[int]*pool{}, models: map[*Model]struct{}{}}, nil
+}
+
+func openDisk(o Options) (*snapshot.Dir, error) {
+	if o.CacheDisk <= 0 {
+		return nil, nil
+	}
+	if o.CacheDir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return nil, puna.Errorf(puna.Invalid, "prefixes on disk need a cache folder: %w", err)
+		}
+		o.CacheDir = filepath.Join(user, "puna", "prefixes")
+	}
+	dir, err := snapshot.Open(o.CacheDir, o.CacheDisk)
+	if err != nil {
+		return nil, puna.Errorf(puna.Invalid, "prefixes can't be kept on disk: %w", err)
+	}
+	return dir, nil
 }
 
 // Kernels says which kernels are in use and which devices there are.
@@ -98,7 +130,7 @@ func (e *Engine) pool(n int) (*pool, error) {
 	if err != nil {
 		return nil, puna.Errorf(puna.Internal, "%w", err)
 	}
-	e.pools[n] = &pool{threads: threads}
+	e.pools[n] = &pool{threads: threads, turn: newTurn()}
 	return e.pools[n], nil
 }
 

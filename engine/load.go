@@ -21,6 +21,7 @@ import (
 type LoadOptions struct {
 	Path     string    // the GGUF file, of a split model the first
 	Name     string    // what errors and templates call the model; "": the file's base name
+	Digest   string    // of what is loaded, adapters included: prefixes on disk are kept under it; "": none are kept
 	Adapters []Adapter // in effect for every request
 
 	Options  puna.Options   // the model's own; requests go over them
@@ -39,6 +40,7 @@ type LoadOptions struct {
 	NumParallel int           // requests that run at once, others wait; 0: as many as fit, at most 32
 	MaxGap      time.Duration // the longest gap between two tokens of a stream that a long prompt beside it may cause; 0: 250 ms
 	NoReuse     bool          // compute every prompt from its start
+	CacheRAM    int64         // bytes, for each context, of prefixes that left its cells; 0: an eighth of the free memory, at most 2 GiB; negative: none
 }
 
 // Adapter is a LoRA adapter file.
@@ -111,6 +113,7 @@ func (m *Model) open(ctx context.Context, file *gguf.File) (err error) {
 	if m.llama, err = m.loadWeights(ctx); err != nil {
 		return err
 	}
+	m.letGoOfCopied(file)
 	m.vocab = m.llama.Vocab()
 	m.plain = !m.llama.IsRecurrent() && !m.llama.IsHybrid() && m.llama.NSWA() == 0
 	for t := range llama.Token(m.vocab.NTokens()) {
@@ -133,7 +136,7 @@ func (m *Model) open(ctx context.Context, file *gguf.File) (err error) {
 	if m.template, err = template.New(m.source); err != nil {
 		return err
 	}
-	if m.generates() {
+	if m.generates() && !m.pools() { // a model for embeddings gets its context with the first input
 		_, err = m.acquire(m.opts.Options)
 	}
 	return err
@@ -165,6 +168,33 @@ func (m *Model) loadWeights(ctx context.Context) (*llama.Model, error) {
 		return nil, puna.Errorf(puna.Unsupported, "loading %q: %w", o.Name, err)
 	}
 	return nil, puna.Errorf(puna.Invalid, "loading %q: %w", o.Name, err)
+}
+
+// letGoOfCopied drops the pages of a file whose weights may have been copied: the copy
+// is used, and what wasn't copied comes back when it is read.
+func (m *Model) letGoOfCopied(file *gguf.File) {
+	if m.opts.Repack == RepackOff || !m.engine.repacks() {
+		return
+	}
+	paths := file.Parts
+	if paths == nil {
+		paths = []string{m.opts.Path}
+	}
+	for _, path := range paths {
+		if err := letGo(path); err != nil {
+			m.engine.log.Warn("the pages of a model's file stay in memory beside their copy", "path", path, "error", err)
+		}
+	}
+}
+
+// repacks reports whether a CPU device has layouts that weights are copied into.
+func (e *Engine) repacks() bool {
+	for _, d := range ggml.Devices() {
+		if len(d.ExtraBufferTypes()) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // generates reports whether the model writes text.

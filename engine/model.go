@@ -8,6 +8,7 @@ import (
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/ggml"
 	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/engine/embedding"
 	"github.com/puna-ai/puna/engine/loop"
 	"github.com/puna-ai/puna/models/template"
 )
@@ -27,11 +28,13 @@ type Model struct {
 	closing sync.WaitGroup // contexts that are being closed
 	users   sync.WaitGroup // calls that use the vocabulary
 
-	mu     sync.Mutex // of what follows
-	loops  map[shape]*runner
-	now    uint64
-	past   loop.Stats // of contexts that were closed
-	closed bool
+	mu       sync.Mutex // of what follows
+	loops    map[shape]*runner
+	embedder *embedder // nil until something was embedded
+	now      uint64
+	past     loop.Stats      // of contexts that were closed
+	embedded embedding.Stats // of embedding contexts that were closed
+	closed   bool
 }
 
 // Info describes a loaded model.
@@ -41,12 +44,12 @@ type Info struct {
 	Architecture  string // "llama"
 	Description   string // "llama 1B Q4_K - Medium"
 	Parameters    int64
-	Size          int64 // bytes of weights and of all KV caches
+	Size          int64 // bytes of weights and of all KV caches, those for embeddings included
 	SizeVRAM      int64 // of these, bytes in the memory of GPUs, by the share of layers there
 	Layers        int
 	GPULayers     int
 	TrainContext  int // tokens that the model was trained for
-	ContextLength int // tokens that a request may have in the largest context there is now
+	ContextLength int // tokens that a request may have in the largest context there is now, or in the first
 	Vocabulary    int // tokens
 	Embedding     int // width
 	Capabilities  []puna.Capability
@@ -73,6 +76,12 @@ func (m *Model) Info() Info {
 	for _, r := range m.loops {
 		i.Size += int64(r.cells) * m.cellBytes()
 		i.ContextLength = max(i.ContextLength, min(r.cells, i.TrainContext))
+	}
+	if m.embedder != nil {
+		i.Size += m.embedder.bytes
+	}
+	if i.ContextLength == 0 { // one for embeddings grows with its inputs
+		i.ContextLength = m.limit(m.opts.Options)
 	}
 	m.mu.Unlock()
 	if m.engine.hasGPU() {
@@ -113,6 +122,9 @@ func (m *Model) capabilities() []puna.Capability {
 	if m.template.Supports(puna.CanInsert) || m.canFIM() {
 		all = append(all, puna.CanInsert)
 	}
+	if m.pools() {
+		all = append(all, puna.CanEmbed)
+	}
 	return all
 }
 
@@ -129,15 +141,21 @@ type Stats struct {
 	Cells           int   // of the KV caches
 	CellsUsed       int   // by running requests and cached prefixes
 	CachedPrefixes  int
+	StoredPrefixes  int           // copies of prefixes that left the cells
+	StoredBytes     int64         // of these
 	DecodeTime      time.Duration // inside llama_decode
 	StepTime        time.Duration // of all steps, DecodeTime included
+	Embedding       embedding.Stats
 }
 
 // Stats reads the counters.
 func (m *Model) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	sum, cells := m.past, 0
+	sum, embedded, cells := m.past, m.embedded, 0
+	if m.embedder != nil {
+		embedded = embedded.Add(m.embedder.Stats())
+	}
 	for _, r := range m.loops {
 		now := r.Stats()
 		sum = add(sum, now)
@@ -145,13 +163,16 @@ func (m *Model) Stats() Stats {
 		sum.Running += now.Running
 		sum.Waiting += now.Waiting
 		sum.Prefixes += now.Prefixes
+		sum.Copies += now.Copies
+		sum.Stored += now.Stored
 		cells += r.cells
 	}
 	return Stats{
 		Requests: sum.Requests, Running: sum.Running, Waiting: sum.Waiting, Steps: sum.Steps,
 		PromptTokens: sum.Prompt, CachedTokens: sum.Cached, GeneratedTokens: sum.Generated,
 		Preempted: sum.Preempts, Cells: cells, CellsUsed: sum.Usage.Cells, CachedPrefixes: sum.Prefixes,
-		DecodeTime: sum.Decode, StepTime: sum.Step,
+		StoredPrefixes: sum.Copies, StoredBytes: sum.Stored,
+		DecodeTime: sum.Decode, StepTime: sum.Step, Embedding: embedded,
 	}
 }
 
@@ -245,6 +266,7 @@ func (m *Model) Close(ctx context.Context) error {
 	m.closed = true
 	loops := m.loops
 	m.loops = nil
+	m.retireEmbedder(ctx)
 	m.mu.Unlock()
 	for _, r := range loops {
 		m.closing.Go(func() { m.closeRunner(ctx, r) })

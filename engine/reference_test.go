@@ -93,6 +93,33 @@ func TestGreedyIsLlamasOwnLoop(t *testing.T) {
 	}
 }
 
+// A prompt that shares nothing moves the prefixes of others out of its way; they come
+// back from their copies, which hold what was computed.
+func TestPrefixesComeBackFromTheirCopies(t *testing.T) {
+	m := load(t, engine.LoadOptions{})
+	prompt, other := tokens(1, 700), tokens(3, 600)
+	want := reference(t, prompt, 20)
+	complete(t, m, prompt, 20)
+	complete(t, m, other, 5)
+	stats := m.Stats()
+	assert.Equal(t, 1, stats.StoredPrefixes)
+	assert.Less(t, stats.CellsUsed, 700, "those of the first are free")
+	assert.Positive(t, stats.StoredBytes)
+	for range 2 {
+		got, done := complete(t, m, prompt, 20)
+		assert.Equal(t, want, got)
+		assert.Equal(t, len(prompt)-1, done.CachedTokens)
+		_, done = complete(t, m, other, 5)
+		assert.Equal(t, len(other)-1, done.CachedTokens)
+	}
+
+	m = load(t, engine.LoadOptions{CacheRAM: -1})
+	complete(t, m, prompt, 20)
+	complete(t, m, other, 5)
+	assert.Zero(t, m.Stats().StoredPrefixes)
+	assert.Equal(t, 2, m.Stats().CachedPrefixes)
+}
+
 func TestWithoutReuseNothingIsCached(t *testing.T) {
 	m := load(t, engine.LoadOptions{NoReuse: true})
 	prompt := tokens(1, 700)

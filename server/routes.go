@@ -14,6 +14,8 @@ func (s *Server) routes() []web.Route {
 
 		{Method: "POST", Path: "/api/generate", Handler: o.Generate},
 		{Method: "POST", Path: "/api/chat", Handler: o.Chat},
+		{Method: "POST", Path: "/api/embed", Handler: o.Embed},
+		{Method: "POST", Path: "/api/embeddings", Handler: o.Embeddings},
 		{Method: "GET", Path: "/api/ps", Handler: o.Ps},
 
 		{Method: "GET", Path: "/api/tags", Handler: o.Tags},

@@ -38,7 +38,7 @@ func (t *Tensor) dims() int {
 // needsF32 reports whether the tensor is added, multiplied element by element, or
 // used in convolutions and rope.
 func (t *Tensor) needsF32() bool {
-	for _, suffix := range []string{"_norm.weight", ".bias", ".ssm_a", ".ssm_d", ".ssm_conv1d.weight", ".shortconv.conv.weight"} {
+	for _, suffix := range []string{"_norm.weight", ".bias", "token_types.weight", ".ssm_a", ".ssm_d", ".ssm_conv1d.weight", ".shortconv.conv.weight"} {
 		if strings.HasSuffix(t.Name, suffix) {
 			return true
 		}

@@ -144,6 +144,7 @@ func TestValidateTensors(t *testing.T) {
 		{change("token_embd.weight", tensor("token_embd.weight", F16, 8, 3, 2)), "more than 2 dimensions"},
 		{change("token_embd.weight", tensor("token_embd.weight", F64, 8, 6)), "F64, which ggml can't multiply with"},
 		{change("output_norm.weight", tensor("output_norm.weight", F16, 8)), "ggml needs it in F32"},
+		{append(llamaTensors(), tensor("token_types.weight", F16, 8, 2)), "ggml needs it in F32"},
 		{change("blk.1.attn_q.weight", tensor("blk.1.attn_q.weight", F16, 8, 4)), "need 8 rows"},
 		{append(llamaTensors(), tensor("blk.0.ffn_up_exps.weight", F16, 8, 8, 2)), "expert_count is missing: the model has experts"},
 	}

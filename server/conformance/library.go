@@ -55,6 +55,7 @@ func (s suite) missingModel(t *testing.T) {
 		"show":     showErr,
 		"copy":     s.svc.Copy(ctx, missing, "conformance-copy"),
 		"delete":   s.svc.Delete(ctx, missing),
+		"embed":    s.embedFails(ctx, &puna.EmbedRequest{Model: missing, Input: []string{"x"}}),
 	} {
 		assert.Equal(t, puna.NotFound, puna.KindOf(err), "%s: %v", name, err)
 		assert.ErrorContains(t, err, "model '"+missing+"' not found", name)

@@ -7,6 +7,8 @@
 //     Ollama does, and the cut is told in three places: the field
 //     prompt_truncated_count of the last line, the header [TruncatedHeader] (a
 //     trailer if the stream has begun) and a warning in the log.
+//   - Embeddings have unit length from both endpoints: Ollama's older one scales only
+//     those of models that its own engine runs. That one never cuts a prompt.
 //   - Unknown options are ignored with a warning in the log; known ones out of
 //     range are a 400 that names the option.
 //   - An error before the first line has its status code; later ones are a last

@@ -16,13 +16,15 @@ import (
 
 // FuzzBodies: no body of any endpoint is the server's fault, and every answer is JSON.
 func FuzzBodies(f *testing.F) {
-	paths := []string{"/api/generate", "/api/chat", "/api/show", "/api/create", "/api/copy"}
+	paths := []string{"/api/generate", "/api/chat", "/api/show", "/api/create", "/api/copy", "/api/embed", "/api/embeddings"}
 	for i, body := range []string{
 		`{"model":"tiny","prompt":"hi","options":{"num_ctx":1},"keep_alive":1e99}`,
 		`{"model":"tiny","messages":[{"role":"user","content":"hi"}],"tools":[{"function":{"name":"f"}}],"tool_choice":"required"}`,
 		`{"name":"tiny","verbose":true}`,
 		`{"model":"x","from":"tiny","parameters":{"top_p":[1]},"license":["a"],"messages":[{"tool_calls":[{}]}],"stream":false}`,
 		`{"source":"tiny","destination":"x"}`,
+		`{"model":"tiny","input":["a",""],"truncate":false,"dimensions":2,"options":{"num_ctx":1},"keep_alive":"1s"}`,
+		`{"model":"tiny","prompt":"a","options":{"what":1}}`,
 		strings.Repeat(`{"a":`, 12_000),
 		`{"model":"tiny","format":{"$ref":"#"},"stream":false,"model":{}}`,
 		"\xff\xfe{}",

@@ -14,14 +14,10 @@ import (
 // Generate answers POST /api/generate.
 func (a *API) Generate(w *web.Response, r *http.Request) error {
 	var in wire.GenerateRequest
-	if err := web.ReadJSON(r, &in); err != nil {
-		return err
-	}
-	req, unknown, err := in.Request()
+	req, err := read(a, r, &in)
 	if err != nil {
 		return err
 	}
-	a.warnUnknown(r, unknown)
 	out := &wire.GenerateResponse{Head: wire.Head{Model: in.Model}}
 	return a.answer(w, r, req, out, in.Prompt != "", in.Streams())
 }
@@ -29,14 +25,10 @@ func (a *API) Generate(w *web.Response, r *http.Request) error {
 // Chat answers POST /api/chat.
 func (a *API) Chat(w *web.Response, r *http.Request) error {
 	var in wire.ChatRequest
-	if err := web.ReadJSON(r, &in); err != nil {
-		return err
-	}
-	req, unknown, err := in.Request()
+	req, err := read(a, r, &in)
 	if err != nil {
 		return err
 	}
-	a.warnUnknown(r, unknown)
 	out := &wire.ChatResponse{Head: wire.Head{Model: in.Model}}
 	return a.answer(w, r, req, out, len(in.Messages) > 0, in.Streams())
 }
@@ -52,7 +44,7 @@ func (a *API) answer(w *web.Response, r *http.Request, req *puna.Request, out wi
 		if err != nil {
 			return err
 		}
-		a.reportCut(w, r, req, ev.Done)
+		a.reportCut(w, r, "a prompt that is", req.Model, ev.Done.Truncated, ev.Done.PromptTokens)
 		out.Set(&ev, a.Now())
 		return w.JSON(http.StatusOK, out)
 	}
@@ -61,7 +53,7 @@ func (a *API) answer(w *web.Response, r *http.Request, req *puna.Request, out wi
 			return err
 		}
 		if ev.Done != nil {
-			a.reportCut(w, r, req, ev.Done)
+			a.reportCut(w, r, "a prompt that is", req.Model, ev.Done.Truncated, ev.Done.PromptTokens)
 		}
 		out.Set(&ev, a.Now())
 		if err := w.Send(out, ev.Done != nil); err != nil {
@@ -113,12 +105,28 @@ func errNoEnd() error {
 	return puna.Errorf(puna.Internal, "the answer broke off before its end")
 }
 
-// reportCut says that a prompt was cut, where one was.
-func (a *API) reportCut(w *web.Response, r *http.Request, req *puna.Request, done *puna.Done) {
-	if done.Truncated == 0 {
+// reportCut says that what a request has was cut, where it was.
+func (a *API) reportCut(w *web.Response, r *http.Request, what, model string, cut, prompt int) {
+	if cut == 0 {
 		return
 	}
-	w.SetLate(TruncatedHeader, strconv.Itoa(done.Truncated))
-	a.Log.WarnContext(r.Context(), "cut a prompt that is longer than the context; raise num_ctx or send \"truncate\": false",
-		"model", req.Model, "cut_tokens", done.Truncated, "prompt_tokens", done.PromptTokens)
+	w.SetLate(TruncatedHeader, strconv.Itoa(cut))
+	a.Log.WarnContext(r.Context(), "cut "+what+" longer than the context; raise num_ctx or send \"truncate\": false",
+		"model", model, "cut_tokens", cut, "prompt_tokens", prompt)
+}
+
+// read decodes the body of r into in, and what that asks for; options that nobody
+// knows are logged.
+func read[Req any](a *API, r *http.Request, in interface {
+	Request() (Req, []string, error)
+}) (Req, error) {
+	if err := web.ReadJSON(r, in); err != nil {
+		var none Req
+		return none, err
+	}
+	req, unknown, err := in.Request()
+	if err == nil {
+		a.warnUnknown(r, unknown)
+	}
+	return req, err
 }

@@ -27,6 +27,7 @@ type Fake struct {
 	blobs    map[string][]byte          // by digest
 	loaded   map[string]puna.RunningModel
 	requests []*puna.Request
+	embeds   []*puna.EmbedRequest
 }
 
 var _ puna.Service = (*Fake)(nil)
@@ -57,7 +58,8 @@ func (f *Fake) Add(card puna.ModelCard) {
 	f.models[card.Name] = &card
 }
 
-// Requests returns what was asked of Load and Generate so far.
+// Requests returns what was asked of Load, Generate and Embed so far (of Embed what
+// the others have, too).
 func (f *Fake) Requests() []*puna.Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -13,8 +13,9 @@ import (
 
 // KV is a simulated cache.
 type KV struct {
-	Size  int
-	cells map[*cell]struct{}
+	Size   int
+	cells  map[*cell]struct{}
+	copies map[uint64][]sched.Token
 }
 
 type cell struct {
@@ -24,25 +25,57 @@ type cell struct {
 }
 
 // New makes a cache of size cells.
-func New(size int) *KV { return &KV{Size: size, cells: map[*cell]struct{}{}} }
+func New(size int) *KV {
+	return &KV{Size: size, cells: map[*cell]struct{}{}, copies: map[uint64][]sched.Token{}}
+}
 
 // Apply makes changes in order.
 func (kv *KV) Apply(ops []sched.Op) error {
 	for _, op := range ops {
-		if !op.Copy {
-			kv.remove(op.Dst, op.N)
-			continue
+		if err := kv.apply(op); err != nil {
+			return err
 		}
-		if have := kv.Tokens(op.Dst); len(have) > 0 {
-			return fmt.Errorf("kvsim: copy to id %d, which holds %d tokens", op.Dst, len(have))
+	}
+	return nil
+}
+
+func (kv *KV) apply(op sched.Op) error {
+	if have := kv.Tokens(op.Dst); len(have) > 0 && (op.Kind == sched.Share || op.Kind == sched.Restore) {
+		return fmt.Errorf("kvsim: id %d, to be filled, holds %d tokens", op.Dst, len(have))
+	}
+	kept, ok := kv.copies[op.Key]
+	if !ok && (op.Kind == sched.Restore || op.Kind == sched.Demote || op.Kind == sched.Forget) {
+		return fmt.Errorf("kvsim: there is no copy %d", op.Key)
+	}
+	switch op.Kind {
+	case sched.Remove:
+		kv.remove(op.Dst, op.N)
+	case sched.Share:
+		return kv.share(op)
+	case sched.Save:
+		kv.copies[op.Key] = kv.Tokens(op.Src)
+		if !slices.Equal(kv.copies[op.Key], op.Tokens) {
+			return fmt.Errorf("kvsim: id %d holds other tokens than those to save", op.Src)
 		}
-		if have := kv.Tokens(op.Src); len(have) < op.N {
-			return fmt.Errorf("kvsim: copy of %d tokens of id %d, which holds %d", op.N, op.Src, len(have))
+	case sched.Restore:
+		rows := make([]sched.Row, len(kept))
+		for i, t := range kept {
+			rows[i] = sched.Row{Token: t, Pos: int32(i), ID: op.Dst}
 		}
-		for c := range kv.cells {
-			if c.owners[op.Src] && int(c.pos) < op.N {
-				c.owners[op.Dst] = true
-			}
+		return kv.Decode(rows)
+	case sched.Forget:
+		delete(kv.copies, op.Key)
+	}
+	return nil
+}
+
+func (kv *KV) share(op sched.Op) error {
+	if have := kv.Tokens(op.Src); len(have) < op.N {
+		return fmt.Errorf("kvsim: copy of %d tokens of id %d, which holds %d", op.N, op.Src, len(have))
+	}
+	for c := range kv.cells {
+		if c.owners[op.Src] && int(c.pos) < op.N {
+			c.owners[op.Dst] = true
 		}
 	}
 	return nil
@@ -92,6 +125,15 @@ func (kv *KV) Tokens(id sched.ID) []sched.Token {
 	}
 	return tokens
 }
+
+// Keep makes a copy as if an earlier run had left it.
+func (kv *KV) Keep(key uint64, tokens []sched.Token) { kv.copies[key] = tokens }
+
+// Lose makes a copy unreadable: its tokens are gone when it is restored.
+func (kv *KV) Lose(key uint64) { kv.copies[key] = nil }
+
+// Copies is the number of copies beside the cells.
+func (kv *KV) Copies() int { return len(kv.copies) }
 
 // Used is the number of cells that have an owner.
 func (kv *KV) Used() int { return len(kv.cells) }

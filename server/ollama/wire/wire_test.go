@@ -48,6 +48,10 @@ func TestNoFieldOfOllamasIsMissing(t *testing.T) {
 		{api.ProcessModelResponse{}, ProcessModel{}, nil},
 		{api.ShowResponse{}, ShowResponse{}, nil},
 		{api.ModelDetails{}, Details{}, nil},
+		{api.EmbedRequest{}, EmbedRequest{}, nil},
+		{api.EmbedResponse{}, EmbedResponse{}, nil},
+		{api.EmbeddingRequest{}, EmbeddingRequest{}, nil},
+		{api.EmbeddingResponse{}, EmbeddingResponse{}, nil},
 	} {
 		ours := keys(reflect.TypeOf(c.ours))
 		for _, name := range c.without {
