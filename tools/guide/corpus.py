@@ -23,7 +23,7 @@ SYSTEMS = ["You are a helpful assistant.", "You are guide, the model built into 
            "Answer the question of the user.", "Be polite and short.", "You are a bot."]
 AREAS = {"cmd": "a command", "ses": "the chat", "api": "the HTTP API", "opt": "an option", "tune": "sampling", "lib": "the Go library",
          "env": "the environment", "err": "a problem", "mf": "the Modelfile", "gpu": "the GPU", "puna": "Puna", "id": "me", "fallback": "other servers"}
-KINDS = {"puna": 58, "tools": 19, "world": 8, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 2, "arithmetic": 2, "unknown": 2}
+KINDS = {"puna": 56, "tools": 24, "world": 8, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 3, "arithmetic": 4, "unknown": 2}
 # The first documents teach to copy out of the prompt, on which tools, JSON and names depend.
 FIRST_KINDS = {"repeat": 25, "memory": 15, "json": 15, "tools": 20, "puna": 20, "world": 5}
 FIRST_SHARE = 0.08
@@ -70,10 +70,11 @@ class Corpus:
 
     def puna(self, intent, model, other, phrase=None, frames=facts.FRAMES, follow=False):
         rng = self.rng
+        varied = phrase is None
         phrase = phrase or rng.choice(intent.follow if follow else intent.phrases)
         for slot, name in (("{m}", model), ("{n}", other)):
             phrase = phrase.replace(slot, name)
-        question = facts.ask(phrase, rng, frames)
+        question = facts.ask(phrase, rng, frames, varied)
         fill = lambda s: s.replace("{m}", model).replace("{n}", other)
         key = fill(intent.keywords[0])
         return question, fill(intent.answer), f"The user asks about {AREAS[intent.id.split('.')[0]]}. The key is {key}."

@@ -32,6 +32,77 @@ FRAMES = [
 ]
 HELD_FRAMES = ["what would be the way to {}?", "could you show me how I can {}?", "my goal is to {}"]
 OPENERS = ["", "", "", "", "", "", "", "hi, ", "hello, ", "please: ", "quick question: ", "hey, ", "ok, ", "so ", "and "]
+# Words that mean the same in every intent: a phrasing of training is also asked with them exchanged.
+SYNONYMS = [g.split("|") for g in """delete|remove|erase|get rid of
+show|display|print|view|see|let me see
+list|enumerate|give a list of
+download|fetch|pull|get
+copy|duplicate
+change|modify|alter|edit
+choose|pick|select
+find out|learn|figure out|discover
+check|verify|test|make sure
+use|work with|employ
+needs|requires
+need|require
+memory|RAM
+GPU|graphics card|video card
+machine|computer|PC|box
+folder|directory
+answer|reply|response|output
+answers|replies|responses
+fast|quick|speedy
+faster|quicker|at higher speed
+slow|sluggish
+limit|restrict|cap|bound
+program|application|app
+several|many|multiple|more than one
+at once|at the same time|in parallel|concurrently|simultaneously
+picture|image|photo
+repeatable|reproducible|deterministic
+send|submit|pass
+turn off|switch off|disable|deactivate
+turn on|switch on|enable|activate
+quit|exit|leave
+stop|end|halt
+start|launch|fire up|bring up
+explain|describe
+tell me|let me know|say
+now|right now|at the moment|currently
+purpose|point
+request|call
+library|package|module
+big|large|huge
+bigger|larger
+long|lengthy
+short|brief
+stored|saved|kept
+store|save|keep
+safe|secure
+without|with no
+write|type|put
+possible|feasible|doable
+allowed|permitted
+which|what
+how big|how large|what size
+difference|distinction
+error|failure|problem
+conversation|chat|dialog
+settings|configuration|config
+token|tokens
+happens|goes on
+mean|stand for
+work|function
+support|offer|have
+give|hand|pass
+a new|another|a fresh
+want|wish
+every|each|all
+quickly|fast
+own|personal""".splitlines()]
+EXCHANGES = {word: [w for w in group if w != word] for group in SYNONYMS for word in group}
+EXCHANGE = re.compile(r"(?<![`/.\w{-])(?<!make )(?<!puna )(" + "|".join(sorted(EXCHANGES, key=len, reverse=True)) + r")(?![`/\w}-])")
+TAILS = [" please", " exactly", " in Puna", " with Puna", " here", " again", ", briefly", " on my machine", ", any idea", " today"]
 
 
 @dataclass
@@ -133,9 +204,27 @@ def expand(text, rng):
     return " ".join(text.split())
 
 
-def ask(phrase, rng, frames=FRAMES):
-    """One question from a phrase: framed, with an opener, in some spelling."""
+def vary(text, rng):
+    """Exchanges words for others of their meaning, drops an article, swaps two letters: outside of `code`."""
+    parts = text.split("`")
+    for i in range(0, len(parts), 2):
+        parts[i] = EXCHANGE.sub(lambda m: rng.choice(EXCHANGES[m[1]]) if rng.random() < 0.35 else m[1], parts[i])
+        if rng.random() < 0.15:
+            parts[i] = re.sub(r"\b(the|a|an|do|does|my|is) ", "", parts[i], count=1)
+        if rng.random() < 0.05 and (long := re.findall(r"(?<![{/\w-])[a-z]{6,}(?![}/\w-])", parts[i])):
+            word = rng.choice(long)
+            at = rng.randrange(1, len(word) - 2)
+            parts[i] = parts[i].replace(word, word[:at] + word[at + 1] + word[at] + word[at + 2:], 1)
+    return "`".join(parts)
+
+
+def ask(phrase, rng, frames=FRAMES, varied=False):
+    """One question from a phrase: framed, with an opener, in some spelling; varied also in its words."""
     text = expand(phrase, rng)
+    if varied and rng.random() < 0.5:
+        text = vary(text, rng)
+        if rng.random() < 0.15 and text[-1] not in "`.":
+            text += rng.choice(TAILS)
     if text.startswith("to "):
         text = rng.choice(frames).format(text[3:])
     elif rng.random() < 0.6 and text[-1] not in "?.!`\"":
