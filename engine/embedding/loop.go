@@ -224,8 +224,8 @@ func (l *Loop) compute(batch []item, step int) int {
 	start := l.cfg.Now()
 	vectors, err := l.guarded(inputs, step)
 	took := l.cfg.Now().Sub(start)
+	l.count(len(batch), tokens, took) // first: whoever has a vector finds it counted
 	l.finish(batch, vectors, err)
-	l.count(len(batch), tokens, took)
 	if err == nil {
 		l.pace.observe(took, tokens)
 	}

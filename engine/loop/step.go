@@ -244,6 +244,7 @@ func (l *Loop) drop(r *Request, err error) {
 func (l *Loop) leave(r *Request, last Output) {
 	l.mu.Lock()
 	delete(l.active, r)
+	l.stats.Usage = l.s.Usage() // whoever has the last output finds the sequence gone
 	l.mu.Unlock()
 	r.Picker.Close()
 	r.out <- last
