@@ -17,6 +17,9 @@ type Options struct {
 	UseMmap   *bool `json:"use_mmap,omitempty"`   // default true
 	NumThread *int  `json:"num_thread,omitempty"` // default: the CPUs this process may use
 
+	KVCacheType string             `json:"kv_cache_type,omitempty"` // "f16", "q8_0" or "q4_0"; default: the server's
+	Adapters    map[string]float64 `json:"adapters,omitzero"`       // LoRA adapters of the model, by name or number from 0, to their scales, others are off; default: all, at their scales
+
 	// Of the answer's length.
 	NumPredict *int     `json:"num_predict,omitempty"` // tokens at most; -1, the default: until the model ends or the context is full
 	NumKeep    *int     `json:"num_keep,omitempty"`    // tokens at the start that a context shift keeps; default 4

@@ -53,6 +53,8 @@ func TestSetNamesTheOption(t *testing.T) {
 		{"use_mmap", 1.0, `option "use_mmap": 1 is not true or false`},
 		{"stop", 3.0, `option "stop": 3 is of the wrong type`},
 		{"stop", []any{""}, `option "stop": an empty string is not allowed`},
+		{"kv_cache_type", "q3", `option "kv_cache_type": "q3" is none of f16, q8_0, q4_0`},
+		{"adapters", map[string]any{"style": 1e4}, `option "adapters": 10000 is not between -1000 and 1000`},
 		{"logit_bias", map[string]any{"x": 1.0}, `option "logit_bias": "x" is not a token id`},
 	}
 	for _, c := range cases {

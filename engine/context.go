@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/ggml"
@@ -28,8 +27,12 @@ const (
 	maxFiles     = 4096 // with prefixes, that a context keeps in view
 )
 
-// shape is what contexts of a model differ in.
-type shape struct{ batch, threads int }
+// shape is what contexts of a model differ in, beside their size.
+type shape struct {
+	batch, threads int
+	kv             string // a key of kvTypes
+	scales         string // of the adapters
+}
 
 // runner is a context and the loop that owns it.
 type runner struct {
@@ -67,18 +70,29 @@ func (e *Engine) defaultContext() int {
 	return 262144
 }
 
-func (m *Model) shape(o puna.Options) shape {
-	threads := min(puna.Or(o.NumThread, 0), runtime.NumCPU()) // more would only wait for each other
-	if threads == 0 {
-		threads = Threads()
+func batch(o puna.Options) int { return puna.Or(o.NumBatch, 512) }
+
+func threads(o puna.Options) int {
+	n := min(puna.Or(o.NumThread, 0), runtime.NumCPU()) // more would only wait for each other
+	return cmp.Or(n, Threads())
+}
+
+func (m *Model) shape(o puna.Options) (shape, error) {
+	scales, err := m.scales(o.Adapters)
+	if err != nil {
+		return shape{}, err
 	}
-	return shape{batch: puna.Or(o.NumBatch, 512), threads: threads}
+	return shape{batch(o), threads(o), cmp.Or(o.KVCacheType, m.opts.KVType, "f16"), scales}, nil
 }
 
 // acquire returns a context that a request with options o fits in: one there is, or
 // a new one, which replaces a smaller one.
 func (m *Model) acquire(o puna.Options) (*runner, error) {
-	limit, s := m.limit(o), m.shape(o)
+	s, err := m.shape(o)
+	if err != nil {
+		return nil, err
+	}
+	limit := m.limit(o)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -87,6 +101,9 @@ func (m *Model) acquire(o puna.Options) (*runner, error) {
 	r := m.loops[s]
 	if r == nil || r.cells < limit {
 		next, err := m.newRunner(s, m.poolFor(limit))
+		if puna.KindOf(err) == puna.NoMemory && m.dropIdle() {
+			next, err = m.newRunner(s, m.poolFor(limit))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -134,19 +151,37 @@ func (m *Model) makeRoom(except shape) {
 	m.retire(oldest)
 }
 
-func (m *Model) closeRunner(ctx context.Context, r *runner) {
-	r.Close(ctx)
-	for _, x := range r.scratch {
-		x.Close()
+// dropIdle closes the contexts that have no requests, and reports whether there were
+// any; m.mu is held.
+func (m *Model) dropIdle() (any bool) {
+	for s, r := range m.loops {
+		if now := r.Stats(); now.Running+now.Waiting == 0 {
+			delete(m.loops, s)
+			r.close(context.Background())
+			m.past = add(m.past, r.Stats())
+			any = true
+		}
 	}
+	return any
+}
+
+func (m *Model) closeRunner(ctx context.Context, r *runner) {
+	r.close(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.past = add(m.past, r.Stats())
 }
 
+func (r *runner) close(ctx context.Context) {
+	r.Close(ctx)
+	for _, x := range r.scratch {
+		x.Close()
+	}
+}
+
 // newRunner makes a context of so many cells.
 func (m *Model) newRunner(s shape, cells int) (*runner, error) {
-	need, free := int64(cells)*m.cellBytes(), freeMemory()
+	need, free := int64(cells)*m.cellBytes(s.kv), freeMemory()
 	if free > 0 && need > free && !m.engine.hasGPU() {
 		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q needs %.1f GiB, and %.1f GiB of memory are free: lower num_ctx",
 			cells, m.opts.Name, float64(need)/(1<<30), float64(free)/(1<<30))
@@ -184,8 +219,8 @@ func (m *Model) schedule(s shape, cells int) sched.Config {
 			running = maxRunning
 		}
 		cfg.IDs = min(running+cachedIDs, maxIDs)
-		cfg.Store, cfg.CellBytes, cfg.Tidy = m.cacheRAM(), m.cellBytes(), !m.engine.hasGPU()
-		if m.place().dir != nil {
+		cfg.Store, cfg.CellBytes, cfg.Tidy = m.cacheRAM(), m.cellBytes(s.kv), !m.engine.hasGPU()
+		if m.place(s).dir != nil {
 			cfg.Elsewhere = maxFiles
 		}
 	default:
@@ -215,57 +250,38 @@ func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error)
 	params.NBatch, params.NUbatch = uint32(s.batch), uint32(s.batch)
 	params.NSeqMax = uint32(cfg.IDs)
 	params.NThreads, params.NThreadsBatch = int32(s.threads), int32(s.threads)
-	params.TypeK, params.TypeV = kvTypes[m.opts.KVType], kvTypes[m.opts.KVType]
+	params.TypeK, params.TypeV = kvTypes[s.kv], kvTypes[s.kv]
 	params.KVUnified, params.NoPerf = true, true
 	c, err := m.llama.InitFromModel(params)
 	if err != nil {
 		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q: %w", cfg.Cells, m.opts.Name, err)
 	}
 	c.AttachThreadpool(p.threads, nil)
-	if err := m.adapt(c); err != nil {
+	if err := m.adapt(c, s); err != nil {
 		c.Close()
 		return nil, err
 	}
-	batch, err := llama.NewBatch(s.batch, 0, 1)
+	rows, err := llama.NewBatch(s.batch, 0, 1)
 	if err != nil {
 		c.Close()
 		return nil, puna.Errorf(puna.NoMemory, "%w", err)
 	}
-	b := &backend{c: c, batch: batch}
-	if b.copies, err = newCopies(c, m.place()); err != nil {
+	b := &backend{c: c, batch: rows}
+	if b.copies, err = newCopies(c, m.place(s)); err != nil {
 		c.Close()
-		batch.Close()
+		rows.Close()
 		return nil, puna.Errorf(puna.Internal, "reading the prefixes on disk: %w", err)
 	}
 	return b, nil
 }
 
 // place is where prefixes of m go that leave memory. A state fits contexts of the same
-// weights, llama.cpp and KV type.
-func (m *Model) place() place {
+// weights, llama.cpp, KV type and scales of adapters.
+func (m *Model) place(s shape) place {
 	if m.opts.Digest == "" || !m.plain || m.opts.NoReuse {
 		return place{}
 	}
-	scale := make([]string, len(m.opts.Adapters))
-	for i, a := range m.opts.Adapters {
-		scale[i] = fmt.Sprint(a.Scale)
-	}
-	kv := cmp.Or(m.opts.KVType, "f16")
-	return place{m.engine.disk, snapshot.NewScope(m.opts.Digest, m.engine.report.LlamaCommit, kv, strings.Join(scale, " "))}
-}
-
-// adapt sets the model's adapters in a new context.
-func (m *Model) adapt(c *llama.Context) error {
-	for i, a := range m.adapters {
-		scale := m.opts.Adapters[i].Scale
-		if scale == 0 {
-			scale = 1
-		}
-		if err := c.SetAdapterLora(a, float32(scale)); err != nil {
-			return puna.Errorf(puna.Invalid, "%w", err)
-		}
-	}
-	return nil
+	return place{m.engine.disk, snapshot.NewScope(m.opts.Digest, m.engine.report.LlamaCommit, s.kv, s.scales)}
 }
 
 // backend is a llama_context behind the loop's interface.

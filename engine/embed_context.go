@@ -28,7 +28,10 @@ type embedder struct {
 // acquireEmbedder returns the model's embedding context, or a new one in its place if
 // that is of another shape or too small. Weights are shared with all other contexts.
 func (m *Model) acquireEmbedder(o puna.Options, longest int) (*embedder, error) {
-	s := m.shape(o)
+	s, err := m.shape(o)
+	if err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -88,7 +91,7 @@ func (m *Model) newEmbedder(s shape, size int) (*embedder, error) {
 	}
 	e := &embedder{shape: s, longest: size}
 	if c.HasMemory() {
-		e.bytes = int64(c.NCtx()) * m.cellBytes()
+		e.bytes = int64(c.NCtx()) * m.cellBytes(s.kv)
 	}
 	core := embedCore{c: c, batch: batch, turn: background{p.turn}, pooling: m.pooling()}
 	var b embedding.Backend = &causalBackend{core}
@@ -124,14 +127,14 @@ func (m *Model) newEmbedContext(s shape, size int, whole bool, p *pool) (*llama.
 		params.NSeqMax = 1 // each has a state, and ubatches take only inputs of one length
 	}
 	params.NThreads, params.NThreadsBatch = int32(s.threads), int32(s.threads)
-	params.TypeK, params.TypeV = kvTypes[m.opts.KVType], kvTypes[m.opts.KVType]
+	params.TypeK, params.TypeV = kvTypes[s.kv], kvTypes[s.kv]
 	params.Embeddings, params.KVUnified, params.NoPerf = true, true, true
 	c, err := m.llama.InitFromModel(params)
 	if err != nil {
 		return nil, puna.Errorf(puna.NoMemory, "a context for embeddings of %d tokens with %q: %w", size, m.opts.Name, err)
 	}
 	c.AttachThreadpool(p.threads, nil)
-	if err := m.adapt(c); err != nil {
+	if err := m.adapt(c, s); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -146,7 +149,7 @@ func (m *Model) checkEmbedMemory(s shape, size int, whole bool) error {
 		rows, outputs = size, 0 // encoders have no logits
 	}
 	width := int64(m.llama.NEmbd())
-	need := int64(size)*m.cellBytes() + int64(rows)*(24*4*width+6*int64(size)) + int64(outputs)*4*(int64(m.vocab.NTokens())+width)
+	need := int64(size)*m.cellBytes(s.kv) + int64(rows)*(24*4*width+6*int64(size)) + int64(outputs)*4*(int64(m.vocab.NTokens())+width)
 	if free := freeMemory(); free > 0 && need > free && !m.engine.hasGPU() {
 		return puna.Errorf(puna.NoMemory, "embedding inputs of %d tokens with %q needs about %.1f GiB, and %.1f GiB of memory are free: lower num_ctx or num_batch",
 			size, m.opts.Name, float64(need)/(1<<30), float64(free)/(1<<30))

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/llama"
 	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/internal/testmodel"
 )
@@ -274,6 +275,42 @@ func TestAdaptersAreInEffect(t *testing.T) {
 	plain, _ := complete(t, load(t, engine.LoadOptions{}), prompt, 20)
 	lora, _ := complete(t, load(t, engine.LoadOptions{Adapters: []engine.Adapter{{Path: path, Scale: 8}}}), prompt, 20)
 	assert.NotEqual(t, plain, lora)
+}
+
+// Requests with other adapters, scales or KV types get other contexts of one load.
+func TestRequestsChooseTheirContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lora.gguf")
+	require.NoError(t, testmodel.WriteLora(path, testmodel.Tiny, 4))
+	prompt := tokens(9, 50)
+	answer := func(m *engine.Model, o puna.Options) []int {
+		t.Helper()
+		o.Temperature, o.NumPredict = new(0.0), new(20)
+		_, done, err := collect(t, m, &puna.Request{Context: prompt, Prompt: "x", Template: "{{ .Prompt }}", Options: o})
+		require.NoError(t, err)
+		assert.Equal(t, 20, done.EvalTokens)
+		return done.Context
+	}
+	plain := answer(load(t, engine.LoadOptions{}), puna.Options{})
+	strong := load(t, engine.LoadOptions{Adapters: []engine.Adapter{{Path: path, Name: "style", Scale: 8}}})
+	own := answer(strong, puna.Options{})
+	models := llama.Live()["Model"]
+	for name, c := range map[string]struct {
+		options puna.Options
+		want    []int
+	}{
+		"none":      {puna.Options{Adapters: map[string]float64{}}, plain},
+		"scale 0":   {puna.Options{Adapters: map[string]float64{"style": 0}}, plain},
+		"by name":   {puna.Options{Adapters: map[string]float64{"style": 8}}, own},
+		"by number": {puna.Options{Adapters: map[string]float64{"0": 8}}, own},
+		"q8_0":      {puna.Options{Adapters: map[string]float64{}, KVCacheType: "q8_0"}, answer(load(t, engine.LoadOptions{KVType: "q8_0"}), puna.Options{})},
+	} {
+		assert.Equal(t, c.want, answer(strong, c.options), name)
+	}
+	assert.NotEqual(t, plain, own)
+	assert.LessOrEqual(t, llama.Live()["Model"], models+1, "the weights were loaded once")
+	_, _, err := collect(t, strong, &puna.Request{Prompt: "x", Options: puna.Options{Adapters: map[string]float64{"tone": 1}}})
+	assert.ErrorContains(t, err, `has no adapter "tone": it has 0 ("style")`)
+	assert.Equal(t, puna.Invalid, puna.KindOf(err))
 }
 
 func TestClosedModelsAnswerNothing(t *testing.T) {

@@ -22,7 +22,7 @@ type LoadOptions struct {
 	Path     string    // the GGUF file, of a split model the first
 	Name     string    // what errors and templates call the model; "": the file's base name
 	Digest   string    // of what is loaded, adapters included: prefixes on disk are kept under it; "": none are kept
-	Adapters []Adapter // in effect for every request
+	Adapters []Adapter // in effect for every request that names none
 
 	Options  puna.Options   // the model's own; requests go over them
 	Template string         // Go template syntax; goes before Renderer and the GGUF's own
@@ -35,7 +35,7 @@ type LoadOptions struct {
 	Progress func(fraction float64)
 
 	Repack      Repack
-	KVType      string        // of the KV cache: "f16" (also ""), "q8_0" or "q4_0"
+	KVType      string        // of the KV cache where options name none: "f16" (also ""), "q8_0" or "q4_0"
 	PoolTokens  int           // cells of the KV cache that all requests share; 0: num_ctx, and at least 8192
 	NumParallel int           // requests that run at once, others wait; 0: as many as fit, at most 32
 	MaxGap      time.Duration // the longest gap between two tokens of a stream that a long prompt beside it may cause; 0: 250 ms
@@ -43,10 +43,12 @@ type LoadOptions struct {
 	CacheRAM    int64         // bytes, for each context, of prefixes that left its cells; 0: an eighth of the free memory, at most 2 GiB; negative: none
 }
 
-// Adapter is a LoRA adapter file.
+// Adapter is a LoRA adapter file. A request may name those that it wants, and other
+// scales ([puna.Options.Adapters]).
 type Adapter struct {
 	Path  string
-	Scale float64 // 0: 1
+	Name  string  // "": general.name of the file
+	Scale float64 // where a request says nothing; 0: 1
 }
 
 // Repack says whether weights are copied into the layout that this CPU multiplies
@@ -121,12 +123,8 @@ func (m *Model) open(ctx context.Context, file *gguf.File) (err error) {
 			m.eog = append(m.eog, t)
 		}
 	}
-	for _, a := range m.opts.Adapters {
-		lora, err := m.llama.AdapterLoraInit(a.Path)
-		if err != nil {
-			return puna.Errorf(puna.Invalid, "%w", err)
-		}
-		m.adapters = append(m.adapters, lora)
+	if err := m.loadAdapters(); err != nil {
+		return err
 	}
 	m.source = template.Source{
 		Model: m.opts.Name, Modelfile: m.opts.Template, Renderer: m.opts.Renderer, Parser: m.opts.Parser,

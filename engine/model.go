@@ -19,7 +19,7 @@ type Model struct {
 	opts     LoadOptions
 	llama    *llama.Model
 	vocab    *llama.Vocab
-	adapters []*llama.AdapterLora
+	adapters []adapter
 	eog      []llama.Token // end tokens
 	plain    bool          // attention over one KV cache: prefixes can be shared
 	source   template.Source
@@ -70,11 +70,11 @@ func (m *Model) Info() Info {
 		Parameters: int64(m.llama.NParams()), Size: int64(m.llama.Size()),
 		Layers: m.llama.NLayer(), TrainContext: m.llama.NCtxTrain(), Vocabulary: m.vocab.NTokens(),
 		Embedding: m.llama.NEmbd(), Capabilities: m.capabilities(), Variant: m.engine.report.Variant,
-		Threads: m.shape(m.opts.Options).threads, Reuse: m.plain && !m.opts.NoReuse,
+		Threads: threads(m.opts.Options), Reuse: m.plain && !m.opts.NoReuse,
 	}
 	m.mu.Lock()
-	for _, r := range m.loops {
-		i.Size += int64(r.cells) * m.cellBytes()
+	for s, r := range m.loops {
+		i.Size += int64(r.cells) * m.cellBytes(s.kv)
 		i.ContextLength = max(i.ContextLength, min(r.cells, i.TrainContext))
 	}
 	if m.embedder != nil {
@@ -95,9 +95,9 @@ func (m *Model) Info() Info {
 }
 
 // cellBytes is the size of a cell of the KV cache: keys and values of all layers.
-func (m *Model) cellBytes() int64 {
+func (m *Model) cellBytes(kv string) int64 {
 	width := int64(m.llama.NEmbd() / max(1, m.llama.NHead()) * m.llama.NHeadKV())
-	return 2 * int64(kvTypes[m.opts.KVType].RowSize(width)) * int64(m.llama.NLayer())
+	return 2 * int64(kvTypes[kv].RowSize(width)) * int64(m.llama.NLayer())
 }
 
 func (e *Engine) hasGPU() bool {
