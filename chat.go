@@ -96,7 +96,8 @@ type Request struct {
 }
 
 // ToolChoice restricts the use of tools: "" or "auto" (the model decides),
-// "none", "required" (some tool), or a tool's name.
+// "none", "required" (some tool), or a tool's name. Where a model's template doesn't
+// show how it calls, the last two are [Unsupported] errors.
 type ToolChoice string
 
 // Event is one piece of an answer. Zero or more pieces with text come first; the

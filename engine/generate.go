@@ -126,7 +126,7 @@ func (a *answer) submit() error {
 }
 
 func (a *answer) picker(run *runner) (*picker, error) {
-	var gbnf string
+	gbnf := a.prompt.grammar
 	if len(a.req.Format) > 0 {
 		var err error
 		if gbnf, err = grammar.FromFormat(a.req.Format); err != nil {
@@ -137,14 +137,14 @@ func (a *answer) picker(run *runner) (*picker, error) {
 	s, err := sample.New(sample.Config{
 		Vocab: m.vocab, EOG: m.eog, Train: m.llama.NCtxTrain(), Limit: a.limit,
 		Options: a.opts, Grammar: gbnf, Prompt: a.prompt.tokens,
-		Asleep: gbnf != "" && a.prompt.wakeAt != "",
+		Asleep: gbnf != "" && a.prompt.wake.at != "",
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &picker{
 		vocab: m.vocab, sampler: s, scratch: run.scratch, eog: m.eog, text: holder{stops: a.opts.Stop},
-		logprobs: a.req.Logprobs, top: a.req.TopLogprobs, wakeAt: a.prompt.wakeAt,
+		logprobs: a.req.Logprobs, top: a.req.TopLogprobs, wake: a.prompt.wake,
 	}, nil
 }
 

@@ -191,6 +191,33 @@ func TestJSONAnswersAreJSON(t *testing.T) {
 	}
 }
 
+// A model of random weights never calls a tool by itself.
+func TestRequiredCallsAreCalls(t *testing.T) {
+	m := load(t, engine.LoadOptions{Template: `{{ range .Tools }}{{ json . }}
+{{ end }}{{ range .Messages }}{{ .Role }}: {{ .Content }}{{ range .ToolCalls }}<tool_call>
+{"name": "{{ .Function.Name }}", "arguments": {{ .Function.Arguments }}}
+</tool_call>{{ end }}
+{{ end }}`})
+	unit := json.RawMessage(`{"type":"object","properties":{"unit":{"enum":["celsius","kelvin"]}},"required":["unit"]}`)
+	req := &puna.Request{
+		Messages: []puna.Message{{Role: puna.User, Content: "how warm is it"}}, Options: greedy(200), ToolChoice: "required",
+		Tools: []puna.Tool{{Name: "temperature", Parameters: unit}, {Name: "heat", Parameters: unit}},
+	}
+	for _, choice := range []puna.ToolChoice{"required", "heat"} {
+		req.ToolChoice = choice
+		var calls []puna.ToolCall
+		for ev, err := range m.Generate(t.Context(), req) {
+			require.NoError(t, err)
+			calls = append(calls, ev.ToolCalls...)
+		}
+		require.NotEmpty(t, calls)
+		if choice == "heat" {
+			assert.Equal(t, "heat", calls[0].Name)
+		}
+		assert.Regexp(t, `^\{\s*"unit":\s*"(celsius|kelvin)"\s*\}$`, string(calls[0].Arguments))
+	}
+}
+
 func TestLogprobsComeWithTheirText(t *testing.T) {
 	m := load(t, engine.LoadOptions{})
 	req := raw("x", 12)

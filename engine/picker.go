@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/puna-ai/puna"
@@ -23,8 +22,7 @@ type picker struct {
 	top      int
 	pending  []puna.TokenLogprob // of tokens whose text is held back
 
-	wakeAt string // the grammar starts after this text; "": it is in force
-	tail   []byte // the end of the text, to find wakeAt in
+	wake waker // of a grammar
 }
 
 // Pick chooses a token and returns its text, less what has to be held back.
@@ -45,7 +43,10 @@ func (p *picker) Pick(worker int, logits []float32) loop.Pick {
 			return loop.Pick{Err: puna.Errorf(puna.Internal, "log-probabilities: %w", err)}
 		}
 	}
-	p.wake()
+	if p.wake.at != "" && p.wake.add(p.piece) {
+		p.sampler.StartGrammar()
+		p.wake.at = ""
+	}
 	text, stopped := p.text.add(p.piece)
 	pick := loop.Pick{Token: t, Text: text}
 	if stopped {
@@ -66,19 +67,6 @@ func (p *picker) Flush() loop.Pick {
 
 // Close frees the sampler.
 func (p *picker) Close() { p.sampler.Close() }
-
-// wake puts the grammar in force once the text before it has ended.
-func (p *picker) wake() {
-	if p.wakeAt == "" {
-		return
-	}
-	p.tail = append(p.tail, p.piece...)
-	if bytes.Contains(p.tail, []byte(p.wakeAt)) {
-		p.sampler.StartGrammar()
-		p.wakeAt = ""
-	}
-	p.tail = p.tail[max(0, len(p.tail)-len(p.wakeAt)):]
-}
 
 func (p *picker) addLogprob(x *sample.Scratch, logits []float32, t llama.Token) error {
 	one, top, err := sample.Logprobs(x, logits, t, p.top)

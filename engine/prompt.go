@@ -17,9 +17,8 @@ type prompt struct {
 	tokens   []llama.Token
 	cut      int // tokens that were left out
 
-	// A format's grammar waits for this text, which ends the model's thoughts; "": it
-	// is in force from the start.
-	wakeAt string
+	grammar string // of the answer, beside one in the request; "": none
+	wake    waker  // where a grammar begins
 }
 
 // prompt renders and tokenizes req, and makes it fit into limit tokens if it may be
@@ -124,6 +123,8 @@ func (m *Model) fill(p *prompt, req *puna.Request, msgs []puna.Message) (err err
 		}
 		if len(req.Format) > 0 {
 			p.think(req)
+		} else if err = m.constrainCalls(p, req); err != nil {
+			return err
 		}
 	}
 	p.tokens = p.tokens[:0]
@@ -141,21 +142,26 @@ func (m *Model) fill(p *prompt, req *puna.Request, msgs []puna.Message) (err err
 // are begun for it, so that the grammar doesn't wait in vain.
 func (p *prompt) think(req *puna.Request) {
 	if text := p.template.Text(); strings.Contains(text, "<|channel|>") && strings.Contains(text, "<|message|>") {
-		p.wakeAt = "<|channel|>final<|message|>"
+		p.wake.at = "<|channel|>final<|message|>"
 		return
 	}
 	opening, closing := parse.ThinkTags(p.template)
 	if opening == "" || closing == "" {
 		return
 	}
-	begun := strings.HasSuffix(strings.TrimSpace(p.text), opening)
+	begun := p.thinks(opening)
 	if req.Think.Enabled() && !begun {
 		p.text += opening + "\n"
 		begun = true
 	}
 	if begun {
-		p.wakeAt = closing
+		p.wake.at = closing
 	}
+}
+
+// thinks reports whether the prompt ends in begun thoughts.
+func (p *prompt) thinks(opening string) bool {
+	return opening != "" && strings.HasSuffix(strings.TrimSpace(p.text), opening)
 }
 
 // tokenize appends p's text to its tokens. Begin says that it is the beginning.

@@ -57,19 +57,30 @@ func fromSchema(text []byte) (grammar string, err error) {
 	}
 	b := newBuilder(doc)
 	b.compiler = compiler
+	err = b.guarded(func() {
+		b.rules["root"] = b.visit(schema{value: doc}, "root")
+		b.checkLeftRecursion()
+		b.checkFinite()
+	})
+	if err != nil {
+		return "", puna.Errorf(puna.Invalid, "format: %w", err)
+	}
+	return b.String(), nil
+}
+
+// guarded returns what build leaves the builder with.
+func (b *builder) guarded(build func()) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			e, ok := p.(*schemaError)
-			if !ok {
-				panic(p)
-			}
-			grammar, err = "", puna.Errorf(puna.Invalid, "format: %w", e)
+		switch p := recover().(type) {
+		case nil:
+		case *schemaError:
+			err = p
+		default:
+			panic(p)
 		}
 	}()
-	b.rules["root"] = b.visit(schema{value: doc}, "root")
-	b.checkLeftRecursion()
-	b.checkFinite()
-	return b.String(), nil
+	build()
+	return nil
 }
 
 const resource = "schema.json"
