@@ -60,6 +60,9 @@ func (s settings) run(ctx context.Context) error {
 	if flag.Arg(0) == "embed" {
 		return s.embed(ctx, flag.Args()[1:])
 	}
+	if flag.Arg(0) == "reuse" {
+		return s.reuse(ctx)
+	}
 	tmp, err := os.MkdirTemp("", "puna-bench")
 	if err != nil {
 		return err
