@@ -1,35 +1,11 @@
 package engine
 
 import (
-	"fmt"
 	"os"
 	"runtime/metrics"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
-
-// physicalCPUs counts the physical CPUs in the process's affinity; 0: unknown.
-func physicalCPUs() int {
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) != nil {
-		return 0
-	}
-	cores := map[string]bool{}
-	for cpu, left := 0, set.Count(); left > 0; cpu++ {
-		if !set.IsSet(cpu) {
-			continue
-		}
-		left--
-		siblings, err := os.ReadFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
-		if err != nil {
-			return 0
-		}
-		cores[strings.TrimSpace(string(siblings))] = true
-	}
-	return len(cores)
-}
 
 // freeMemory is what this process can have without swapping, in bytes: what the kernel
 // says is available, and no more than its cgroups allow; 0: unknown.
