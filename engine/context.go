@@ -213,21 +213,23 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 func (m *Model) schedule(s shape, cells int) sched.Config {
 	running := m.opts.NumParallel
 	cfg := sched.Config{Cells: cells, Batch: s.batch, MaxGap: m.opts.MaxGap, Plain: m.plain && !m.opts.NoReuse}
+	cfg.Store, cfg.CellBytes, cfg.SeqBytes = m.cacheRAM(), m.cellBytes(s.kv), m.stateBytes()
+	if m.place(s).dir != nil {
+		cfg.Elsewhere = maxFiles
+	}
 	switch {
 	case m.plain:
 		if running == 0 {
 			running = maxRunning
 		}
 		cfg.IDs = min(running+cachedIDs, maxIDs)
-		cfg.Store, cfg.CellBytes, cfg.Tidy = m.cacheRAM(), m.cellBytes(s.kv), !m.engine.hasGPU()
-		if m.place(s).dir != nil {
-			cfg.Elsewhere = maxFiles
-		}
+		cfg.Tidy = !m.engine.hasGPU()
 	default:
 		if running == 0 {
 			running = otherRunning
 		}
 		cfg.IDs = running
+		cfg.Exact = cfg.Store > 0
 	}
 	cfg.Running = min(running, s.batch)
 	return cfg
@@ -278,7 +280,7 @@ func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error)
 // place is where prefixes of m go that leave memory. A state fits contexts of the same
 // weights, llama.cpp, KV type and scales of adapters.
 func (m *Model) place(s shape) place {
-	if m.opts.Digest == "" || !m.plain || m.opts.NoReuse {
+	if m.opts.Digest == "" || m.opts.NoReuse {
 		return place{}
 	}
 	return place{m.engine.disk, snapshot.NewScope(m.opts.Digest, m.engine.report.LlamaCommit, s.kv, s.scales)}

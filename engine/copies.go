@@ -98,21 +98,27 @@ func (cs *copies) state(id llama.SeqID) ([]byte, error) {
 	return data, nil
 }
 
-// restore gives a sequence, which is empty, the state under a key.
+// restore gives a sequence, which is empty, the state under a key. After an error it
+// has a part of it at most.
 func (cs *copies) restore(op sched.Op) error {
 	s := cs.byKey[op.Key]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	lost := func(err error) error {
+		return &loop.Lost{Key: op.Key, Err: fmt.Errorf("a cached prefix of %d tokens: %w", len(s.tokens), err)}
+	}
 	data := s.data
 	if data == nil {
 		var err error
 		if data, err = cs.read(s); err != nil {
-			return &loop.Lost{Key: op.Key, Err: fmt.Errorf("a cached prefix of %d tokens: %w", len(s.tokens), err)}
+			return lost(err)
 		}
 		defer release(data)
 	}
-	_, err := cs.c.StateSeqSetData(data, op.Dst, 0)
-	return err
+	if _, err := cs.c.StateSeqSetData(data, op.Dst, 0); err != nil { // such as of a context with other settings
+		return lost(err)
+	}
+	return nil
 }
 
 // read gets a copy from its file; the caller releases it.

@@ -18,10 +18,15 @@ import (
 // closes both.
 func once(t *testing.T, dir, digest string, ram int64, f func(m *engine.Model)) {
 	t.Helper()
+	onceOf(t, testmodel.Tiny, dir, digest, ram, f)
+}
+
+func onceOf(t *testing.T, s testmodel.Shape, dir, digest string, ram int64, f func(m *engine.Model)) {
+	t.Helper()
 	e, err := engine.Open(engine.Options{CacheDir: dir, CacheDisk: 1 << 30})
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, e.Close()) }()
-	m, err := e.Load(t.Context(), engine.LoadOptions{Path: testmodel.Path(t), Digest: digest, CacheRAM: ram, Options: puna.Options{NumThread: new(1)}})
+	m, err := e.Load(t.Context(), engine.LoadOptions{Path: testmodel.PathOf(t, s), Digest: digest, CacheRAM: ram, Options: puna.Options{NumThread: new(1)}})
 	require.NoError(t, err)
 	f(m)
 	require.NoError(t, m.Close(context.Background()))

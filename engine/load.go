@@ -85,7 +85,7 @@ func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
 	if err := file.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Model{engine: e, opts: o, loops: map[shape]*runner{}}
+	m := &Model{engine: e, opts: o, measured: measure(file), loops: map[shape]*runner{}}
 	if err := m.open(ctx, file); err != nil {
 		m.free()
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/puna-ai/puna/cgo/ggml"
 	"github.com/puna-ai/puna/cgo/llama"
 	"github.com/puna-ai/puna/engine/embedding"
+	"github.com/puna-ai/puna/engine/fit"
 	"github.com/puna-ai/puna/engine/loop"
 	"github.com/puna-ai/puna/models/template"
 )
@@ -22,6 +23,7 @@ type Model struct {
 	adapters []adapter
 	eog      []llama.Token // end tokens
 	plain    bool          // attention over one KV cache: prefixes can be shared
+	measured fit.Model     // by the file's metadata
 	source   template.Source
 	template *template.Template
 
@@ -70,7 +72,7 @@ func (m *Model) Info() Info {
 		Parameters: int64(m.llama.NParams()), Size: int64(m.llama.Size()),
 		Layers: m.llama.NLayer(), TrainContext: m.llama.NCtxTrain(), Vocabulary: m.vocab.NTokens(),
 		Embedding: m.llama.NEmbd(), Capabilities: m.capabilities(), Variant: m.engine.report.Variant,
-		Threads: threads(m.opts.Options), Reuse: m.plain && !m.opts.NoReuse,
+		Threads: threads(m.opts.Options), Reuse: m.plain && !m.opts.NoReuse || m.cacheRAM() > 0,
 	}
 	m.mu.Lock()
 	for s, r := range m.loops {
@@ -94,11 +96,15 @@ func (m *Model) Info() Info {
 	return i
 }
 
-// cellBytes is the size of a cell of the KV cache: keys and values of all layers.
+// cellBytes is the size of a cell of the KV cache: keys and values of all layers that
+// have some. Where layers have only a window of cells it is more than a cell takes.
 func (m *Model) cellBytes(kv string) int64 {
-	width := int64(m.llama.NEmbd() / max(1, m.llama.NHead()) * m.llama.NHeadKV())
-	return 2 * int64(kvTypes[kv].RowSize(width)) * int64(m.llama.NLayer())
+	t := kvTypes[kv]
+	return m.measured.Cell / t.BlockSize() * int64(t.Size())
 }
+
+// stateBytes is the size of a sequence's recurrent state, or somewhat more; at least 1.
+func (m *Model) stateBytes() int64 { return max(1, 4*m.measured.State) }
 
 func (e *Engine) hasGPU() bool {
 	for _, d := range e.report.Devices {

@@ -20,7 +20,11 @@ import (
 // reference is llama.cpp's own loop: one sequence, the prompt at once, then token by
 // token, always the likeliest.
 func reference(t *testing.T, prompt []int, n int) []int {
-	m, err := llama.LoadModelFromFile(testmodel.Path(t), llama.ModelDefaultParams())
+	return referenceOf(t, testmodel.Tiny, prompt, n)
+}
+
+func referenceOf(t *testing.T, s testmodel.Shape, prompt []int, n int) []int {
+	m, err := llama.LoadModelFromFile(testmodel.PathOf(t, s), llama.ModelDefaultParams())
 	require.NoError(t, err)
 	defer m.Close()
 	params := llama.ContextDefaultParams()

@@ -3,6 +3,7 @@ package loop
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -53,6 +54,35 @@ func TestCopiesHoldWhatWasComputed(t *testing.T) {
 	defer fx.Close(t.Context())
 	prompts := family(1, 200)
 	assert.Greater(t, fx.run(t, prompts), 2*without.run(t, prompts))
+}
+
+// exact has states that are only copied where they end.
+var exact = sched.Config{Cells: 300, IDs: 4, Batch: 32, Exact: true, Store: 4000, CellBytes: 1, SeqBytes: 100, Elsewhere: 4, MaxGap: time.Second}
+
+func TestAnswersFromCheckpoints(t *testing.T) {
+	cfg := exact
+	cfg.Exact = false
+	without := newFixture(t, cfg, nil)
+	prompts := family(4, 100)
+	assert.Zero(t, without.run(t, prompts))
+	without.shut(t)
+	fx := newFixture(t, exact, nil)
+	assert.Greater(t, fx.run(t, prompts), 500)
+	askMany(t, fx, 10)
+}
+
+func TestCanceledStepsSpoilNoCheckpoint(t *testing.T) {
+	fx := newFixture(t, exact, nil)
+	for _, p := range family(5, 100) {
+		r := fx.request(p, exact.Cells, 0)
+		require.NoError(t, fx.Submit(r))
+		for range rand.IntN(3) {
+			r.Next(t.Context())
+		}
+		r.Cancel()
+	}
+	assert.Positive(t, fx.run(t, family(5, 30)))
+	fx.shut(t)
 }
 
 func TestALostCopyIsComputedAnew(t *testing.T) {

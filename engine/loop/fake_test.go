@@ -64,6 +64,9 @@ func (f *fake) Decode(rows []sched.Row) error {
 	}
 	if f.abort.Load() {
 		require.NoError(f.t, f.kv.Decode(rows[:rand.IntN(len(rows))]))
+		if f.kv.Exact {
+			f.kv.Spoil()
+		}
 		return ErrAborted
 	}
 	if f.faults != nil {
@@ -90,8 +93,14 @@ func (f *fake) SetAbort(on bool) {
 	}
 }
 
-func (f *fake) Reset() error { f.kv = kvsim.New(f.kv.Size); return nil }
-func (f *fake) Close()       { f.closed.Store(true) }
+func (f *fake) Reset() error {
+	exact := f.kv.Exact
+	f.kv = kvsim.New(f.kv.Size)
+	f.kv.Exact = exact
+	return nil
+}
+
+func (f *fake) Close() { f.closed.Store(true) }
 
 const endToken = 0
 
@@ -150,6 +159,7 @@ type fixture struct {
 
 func newFixture(t testing.TB, cfg sched.Config, set func(*fake)) *fixture {
 	f := &fake{t: t, kv: kvsim.New(cfg.Cells), aborts: make(chan struct{}, 1)}
+	f.kv.Exact = cfg.Exact
 	if set != nil {
 		set(f)
 	}

@@ -26,6 +26,9 @@ func (s *Scheduler) Check() error {
 		}
 		spans = append(spans, q.span)
 	}
+	if s.cfg.Exact && len(s.cached) > 0 {
+		return fmt.Errorf("sched: %d prefixes are cached in cells, where they can't be used", len(s.cached))
+	}
 	for _, q := range s.waiting {
 		if q.span != nil {
 			return fmt.Errorf("sched: a waiting sequence holds id %d", q.span.id)

@@ -15,6 +15,9 @@ func (s *Scheduler) Plan() ([]Op, *Batch) {
 	b.Rows, b.Chunks, b.decode = b.Rows[:0], b.Chunks[:0], 0
 	s.planDecode(b)
 	s.planPrompts(b)
+	if s.cfg.Exact {
+		b.byID()
+	}
 	return s.Ops(), b
 }
 
@@ -24,6 +27,7 @@ func (s *Scheduler) Commit(b *Batch, took time.Duration) {
 		p := c.Seq.span
 		s.tree.extend(p, c.Seq.tokens[p.n:p.n+c.N])
 		s.touch(p)
+		s.checkpoint(c.Seq)
 	}
 	s.pace.observe(took, b.decode, len(b.Rows)-b.decode)
 	s.shrink = 0
@@ -32,6 +36,10 @@ func (s *Scheduler) Commit(b *Batch, took time.Duration) {
 // Fail says that b was not computed, or only in part: what the cache may hold of it
 // is removed with the next ops.
 func (s *Scheduler) Fail(b *Batch) {
+	if s.cfg.Exact {
+		s.restart()
+		return
+	}
 	for _, c := range b.Chunks {
 		p := c.Seq.span
 		if s.cfg.Plain {
@@ -78,22 +86,25 @@ func (s *Scheduler) admit() {
 // held reports whether q should wait for a prefix that another sequence is
 // computing.
 func (s *Scheduler) held(q *Seq) bool {
-	if !s.cfg.Plain {
+	if !s.cfg.Plain && !s.cfg.Exact {
 		return false
 	}
 	if h := q.hold; h != nil && h.span != nil && !h.parked && h.span.n < q.holdAt {
 		return true
 	}
 	q.hold = nil
-	_, have := s.tree.match(q.tokens[:len(q.tokens)-1])
+	have := s.have(q)
 	for _, r := range s.running {
 		if r.parked || r.pending() < 2 {
 			continue
 		}
 		n := min(common(r.tokens, q.tokens), len(q.tokens)-1)
-		if n-have >= minShare && n > r.span.n {
+		if n-have >= minShare && n > r.span.n && (s.cfg.Plain || s.storable(n)) {
 			q.hold, q.holdAt, have = r, n, n
 		}
+	}
+	if q.hold != nil {
+		s.stopAt(q.hold, q.holdAt)
 	}
 	return q.hold != nil
 }
@@ -114,6 +125,7 @@ func (s *Scheduler) start(q *Seq) bool {
 		q.cached = p.n
 	}
 	s.tidy(q)
+	s.planStops(q)
 	return true
 }
 
@@ -215,7 +227,7 @@ func (s *Scheduler) planPrompts(b *Batch) {
 		if q.parked || q.pending() < 2 {
 			continue
 		}
-		n := min(room, q.pending())
+		n := min(room, q.untilStop())
 		s.reclaim(len(b.Rows) + n)
 		for len(b.Rows) == 0 && s.unused() == 0 && s.preemptYoungest() {
 			s.reclaim(n)

@@ -23,12 +23,14 @@ type Config struct {
 	Running int           // sequences that run at once; 0: as many as IDs
 	Batch   int           // rows of a batch
 	Plain   bool          // attention over one KV cache: prefixes can be shared and cut
+	Exact   bool          // prefixes can neither be shared nor cut, only copied where they end; needs a Store
 	MaxGap  time.Duration // target for a step that has both generating rows and prompt chunks; 0: 250 ms
 
 	// Prefixes that leave the cells are kept in other memory, in up to Store bytes.
 	Store     int64 // 0: they are forgotten
 	Elsewhere int   // copies that may be kept in slower memory when they leave the store; 0: none
 	CellBytes int64 // of a cell in a copy
+	SeqBytes  int64 // of a copy whatever its length, such as a recurrent state
 	Tidy      bool  // prefixes leave the cells when a prompt comes that doesn't go on from them
 }
 
@@ -42,8 +44,9 @@ type Seq struct {
 	limit  int
 	span   *span // its cells; nil while it waits
 	parked bool
-	again  bool // it was preempted
-	cached int  // tokens that weren't computed, when it first ran
+	again  bool  // it was preempted
+	cached int   // tokens that weren't computed, when it first ran
+	stops  []int // where copies are to be made on the way, in order
 
 	hold   *Seq // it waits until this sequence
 	holdAt int  // has computed so many tokens
@@ -197,6 +200,7 @@ func (s *Scheduler) shift(q *Seq) {
 	keep := min(q.Keep, q.limit-2)
 	drop := max(1, (len(q.tokens)-keep)/2)
 	q.tokens = slices.Delete(q.tokens, keep, keep+drop)
+	q.stops = nil
 	if q.span == nil {
 		return
 	}
@@ -239,6 +243,9 @@ func (s *Scheduler) remove(q *Seq) {
 // cached prefixes that hold the same tokens, the longest stays.
 func (s *Scheduler) retire(p *span) {
 	p.seq = nil
+	if s.cfg.Exact {
+		s.save(p)
+	}
 	if !s.cfg.Plain || p.n == 0 || len(p.leaf.kids) > 0 || len(p.leaf.ends) > 1 {
 		s.release(p) // useless, or all in other spans
 		return
@@ -262,7 +269,14 @@ func (s *Scheduler) touch(p *span) {
 func (s *Scheduler) release(p *span) {
 	s.tree.cut(p, 0)
 	s.ops = append(s.ops, Op{Dst: p.id})
-	s.free = append(s.free, p.id)
+	s.giveBack(p.id)
+}
+
+// giveBack keeps the free ids in order, so that the lowest is taken first: see
+// [Batch.byID].
+func (s *Scheduler) giveBack(id ID) {
+	at, _ := slices.BinarySearchFunc(s.free, id, func(a, b ID) int { return int(b - a) })
+	s.free = slices.Insert(s.free, at, id)
 }
 
 // cut shortens p to n tokens.

@@ -43,6 +43,7 @@ func run(t *testing.T, cfg sched.Config, text string) {
 	t.Helper()
 	sc := &script{t: t, s: sched.New(cfg), kv: kvsim.New(cfg.Cells), cfg: cfg, seqs: map[string]*sched.Seq{},
 		names: map[*sched.Seq]string{}, ids: map[sched.ID]string{}, next: 1 << 20}
+	sc.kv.Exact = cfg.Exact
 	for n, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		line, want, _ := strings.Cut(strings.TrimSpace(line), "->")
 		got := sc.line(strings.Fields(line))
@@ -138,6 +139,9 @@ func (sc *script) step(how string, took time.Duration) string {
 	}
 	switch how {
 	case "fail", "noslot":
+		if how == "fail" && sc.cfg.Exact {
+			sc.kv.Spoil()
+		}
 		sc.s.Fail(b)
 		if how == "noslot" {
 			out = append(out, fmt.Sprint(sc.s.NoSlot(b)))

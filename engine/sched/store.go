@@ -37,11 +37,14 @@ func (s *Scheduler) Adopt(tokens []Token) (key uint64) {
 // the copy under key is gone. The batch fails, and what the Plan admitted begins anew,
 // since any of it may share what the copy didn't give.
 func (s *Scheduler) Lost(b *Batch, key uint64) {
-	s.Fail(b)
+	if !s.cfg.Exact { // nothing was computed, so no other state is in doubt
+		s.Fail(b)
+	}
 	for _, p := range s.admitted {
 		if p.seq != nil {
 			s.cut(p, 0)
 			p.seq.cached = 0
+			s.planStops(p.seq)
 		} else if at := slices.Index(s.cached, p); at >= 0 { // preempted at once
 			s.cached = slices.Delete(s.cached, at, at+1)
 			s.release(p)
@@ -96,16 +99,16 @@ func (st *store) touch(c *stored) {
 // save keeps a copy of p, unless one has nearly all of it.
 func (s *Scheduler) save(p *span) {
 	st := &s.store
-	size := int64(p.n) * s.cfg.CellBytes
-	if st.budget == 0 || p.n < minShare || size > st.budget {
+	if !s.storable(p.n) {
 		return
 	}
+	size := s.copySize(p.n)
 	tokens := p.tokens()
-	if c, n := st.match(tokens); n > p.n-minShare {
+	if c, n := s.stored(tokens); n > p.n-minShare {
 		st.touch(c)
 		return
 	}
-	for i := len(st.copies) - 1; i >= 0; i-- { // copies that the new one begins with
+	for i := len(st.copies) - 1; i >= 0 && !s.cfg.Exact; i-- { // copies that the new one begins with
 		if c := st.copies[i]; c != st.pinned && common(c.tokens, tokens) == len(c.tokens) {
 			s.forget(c)
 		}
@@ -116,6 +119,13 @@ func (s *Scheduler) save(p *span) {
 	c := s.add(tokens, size)
 	s.ops = append(s.ops, Op{Kind: Save, Src: p.id, Key: c.key, Tokens: tokens})
 }
+
+// storable reports whether a copy of so many tokens has a place and is worth it.
+func (s *Scheduler) storable(tokens int) bool {
+	return s.store.budget > 0 && tokens >= minShare && s.copySize(tokens) <= s.store.budget
+}
+
+func (s *Scheduler) copySize(tokens int) int64 { return s.cfg.SeqBytes + int64(tokens)*s.cfg.CellBytes }
 
 // add lists a copy of so many bytes; 0: it is elsewhere.
 func (s *Scheduler) add(tokens []Token, bytes int64) *stored {
@@ -131,7 +141,7 @@ func (s *Scheduler) add(tokens []Token, bytes int64) *stored {
 // makeRoom sends copies elsewhere until size bytes fit.
 func (s *Scheduler) makeRoom(size int64) bool {
 	st := &s.store
-	for st.bytes+size > st.budget {
+	for st.bytes+size > st.budget || s.cfg.Exact && st.inMemory() >= maxCheckpoints {
 		old := st.oldest(func(c *stored) bool { return c.bytes > 0 && c != st.pinned })
 		if old == nil {
 			return false
@@ -161,13 +171,7 @@ func (s *Scheduler) demote(c *stored) {
 	}
 	st := &s.store
 	elsewhere := func(c *stored) bool { return c.bytes == 0 && c != st.pinned }
-	n := 0
-	for _, c := range st.copies {
-		if c.bytes == 0 {
-			n++
-		}
-	}
-	if old := st.oldest(elsewhere); n >= s.cfg.Elsewhere && old != nil {
+	if old := st.oldest(elsewhere); len(st.copies)-st.inMemory() >= s.cfg.Elsewhere && old != nil {
 		s.forget(old)
 	}
 	st.bytes -= c.bytes
@@ -185,7 +189,7 @@ func (s *Scheduler) forget(c *stored) {
 // restore gives q an id and the tokens that a copy has of it, if these are more than
 // are in cells and there is room for the whole copy; else nil.
 func (s *Scheduler) restore(q *Seq) *span {
-	c, n := s.store.match(q.tokens[:len(q.tokens)-1])
+	c, n := s.stored(q.tokens[:len(q.tokens)-1])
 	if c == nil || len(s.free)+len(s.cached) == 0 {
 		return nil
 	}

@@ -9,11 +9,11 @@ import (
 
 // Shape is what a model's size and speed depend on.
 type Shape struct {
-	Arch    string // "llama" (also ""), "qwen3" or "bert"
+	Arch    string // "llama" (also ""), "qwen3", "gemma3", "mamba2", "granitehybrid" or "bert"
 	Name    string // in general.name, after "synth-"
 	Embd    int    // width of the residual stream
 	Layers  int
-	Heads   int // of attention; they divide Embd
+	Heads   int // of attention, and of a recurrent state; they divide Embd
 	KVHeads int // they divide Heads
 	FF      int // width of the feed-forward layers
 	Vocab   int // tokens; at least MinVocab
@@ -67,14 +67,14 @@ func (s Shape) check() error {
 	if s.Vocab < MinVocab {
 		return fmt.Errorf("testmodel: a vocabulary of %d tokens: need at least %d", s.Vocab, MinVocab)
 	}
-	if !slices.Contains([]string{"llama", "qwen3", "bert"}, s.arch()) || s.Pooling < 0 || s.Pooling > rank {
+	if !slices.Contains([]string{"llama", "qwen3", "gemma3", "mamba2", "granitehybrid", "bert"}, s.arch()) || s.Pooling < 0 || s.Pooling > rank {
 		return fmt.Errorf("testmodel: architecture %q with pooling type %d: not supported", s.Arch, s.Pooling)
 	}
 	if !slices.Contains([]string{"", "causal", "full"}, s.Attention) {
 		return fmt.Errorf("testmodel: attention %q: need causal, full or nothing", s.Attention)
 	}
-	if s.arch() == "bert" && s.KVHeads != s.Heads || s.Pooling == rank && s.arch() == "llama" {
-		return fmt.Errorf("testmodel: %+v: bert needs as many KV heads as heads, and llama has no classification head", s)
+	if s.arch() == "bert" && s.KVHeads != s.Heads || s.Pooling == rank && s.arch() != "bert" && s.arch() != "qwen3" {
+		return fmt.Errorf("testmodel: %+v: bert needs as many KV heads as heads, and only bert and qwen3 have classification heads", s)
 	}
 	return nil
 }
@@ -112,9 +112,12 @@ func norm(name string, n int) tensor { return tensor{name: name, dims: []int{n},
 // tensors lists the weights.
 func (s Shape) tensors() []tensor {
 	var all []tensor
-	if s.arch() == "bert" {
+	switch s.arch() {
+	case "bert":
 		all = s.encoder()
-	} else {
+	case "mamba2", "granitehybrid":
+		all = s.recurrent()
+	default:
 		all = s.decoder()
 	}
 	if s.Pooling == rank {
@@ -123,28 +126,42 @@ func (s Shape) tensors() []tensor {
 	return all
 }
 
-// decoder lists those of architectures llama and qwen3 with tied embeddings.
+// decoder lists those of architectures llama, qwen3 and gemma3 with tied embeddings.
 func (s Shape) decoder() []tensor {
 	head := s.Embd / s.Heads
 	all := []tensor{matrix("token_embd.weight", s.Embd, s.Vocab), norm("output_norm.weight", s.Embd)}
 	for i := range s.Layers {
 		blk := fmt.Sprintf("blk.%d.", i)
-		all = append(all,
-			norm(blk+"attn_norm.weight", s.Embd),
-			matrix(blk+"attn_q.weight", s.Embd, s.Heads*head),
-			matrix(blk+"attn_k.weight", s.Embd, s.KVHeads*head),
-			matrix(blk+"attn_v.weight", s.Embd, s.KVHeads*head),
-			matrix(blk+"attn_output.weight", s.Heads*head, s.Embd),
-			norm(blk+"ffn_norm.weight", s.Embd),
-			matrix(blk+"ffn_gate.weight", s.Embd, s.FF),
-			matrix(blk+"ffn_up.weight", s.Embd, s.FF),
-			matrix(blk+"ffn_down.weight", s.FF, s.Embd),
-		)
-		if s.arch() == "qwen3" {
+		all = append(all, norm(blk+"attn_norm.weight", s.Embd))
+		all = append(all, s.attention(blk)...)
+		all = append(all, s.feedForward(blk)...)
+		if s.arch() != "llama" {
 			all = append(all, norm(blk+"attn_q_norm.weight", head), norm(blk+"attn_k_norm.weight", head))
+		}
+		if s.arch() == "gemma3" {
+			all = append(all, norm(blk+"post_attention_norm.weight", s.Embd), norm(blk+"post_ffw_norm.weight", s.Embd))
 		}
 	}
 	return all
+}
+
+func (s Shape) attention(blk string) []tensor {
+	head := s.Embd / s.Heads
+	return []tensor{
+		matrix(blk+"attn_q.weight", s.Embd, s.Heads*head),
+		matrix(blk+"attn_k.weight", s.Embd, s.KVHeads*head),
+		matrix(blk+"attn_v.weight", s.Embd, s.KVHeads*head),
+		matrix(blk+"attn_output.weight", s.Heads*head, s.Embd),
+	}
+}
+
+func (s Shape) feedForward(blk string) []tensor {
+	return []tensor{
+		norm(blk+"ffn_norm.weight", s.Embd),
+		matrix(blk+"ffn_gate.weight", s.Embd, s.FF),
+		matrix(blk+"ffn_up.weight", s.Embd, s.FF),
+		matrix(blk+"ffn_down.weight", s.FF, s.Embd),
+	}
 }
 
 // loraTensors lists an adapter's weights for the query projections.

@@ -68,8 +68,16 @@ func (s Shape) metadata() *header {
 	h.u32(arch+".embedding_length", s.Embd)
 	h.u32(arch+".block_count", s.Layers)
 	h.u32(arch+".feed_forward_length", s.FF)
-	h.u32(arch+".attention.head_count", s.Heads)
-	h.u32(arch+".attention.head_count_kv", s.KVHeads)
+	switch arch {
+	case "mamba2":
+		h.u32(arch+".attention.head_count", 0)
+	case "granitehybrid":
+		h.u32(arch+".attention.head_count", s.Heads)
+		h.i32s(arch+".attention.head_count_kv", s.headsByLayer())
+	default:
+		h.u32(arch+".attention.head_count", s.Heads)
+		h.u32(arch+".attention.head_count_kv", s.KVHeads)
+	}
 	if s.Pooling > 0 {
 		h.u32(arch+".pooling_type", s.Pooling)
 	}
@@ -95,6 +103,12 @@ func (s Shape) decoderMetadata(h *header) {
 	template := s.Template
 	if template == "" {
 		template = llama3Template
+	}
+	switch s.arch() {
+	case "gemma3":
+		h.u32("gemma3.attention.sliding_window", Window)
+	case "mamba2", "granitehybrid":
+		s.recurrentMetadata(h)
 	}
 	h.u32(s.arch()+".rope.dimension_count", s.Embd/s.Heads)
 	h.f32(s.arch()+".rope.freq_base", 500000)

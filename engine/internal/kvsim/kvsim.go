@@ -14,6 +14,7 @@ import (
 // KV is a simulated cache.
 type KV struct {
 	Size   int
+	Exact  bool // cells of a sequence can neither be shared nor cut, only removed as a whole
 	cells  map[*cell]struct{}
 	copies map[uint64][]sched.Token
 }
@@ -40,6 +41,9 @@ func (kv *KV) Apply(ops []sched.Op) error {
 }
 
 func (kv *KV) apply(op sched.Op) error {
+	if kv.Exact && (op.Kind == sched.Share || op.Kind == sched.Remove && op.N > 0) {
+		return fmt.Errorf("kvsim: id %d: a state can't be shared or cut at %d", op.Dst, op.N)
+	}
 	if have := kv.Tokens(op.Dst); len(have) > 0 && (op.Kind == sched.Share || op.Kind == sched.Restore) {
 		return fmt.Errorf("kvsim: id %d, to be filled, holds %d tokens", op.Dst, len(have))
 	}
@@ -124,6 +128,14 @@ func (kv *KV) Tokens(id sched.ID) []sched.Token {
 		tokens = append(tokens, byPos[pos])
 	}
 	return tokens
+}
+
+// Spoil does to an Exact cache what a Decode does that fails on its way: every state may
+// be another one.
+func (kv *KV) Spoil() {
+	for c := range kv.cells {
+		c.token = -1
+	}
 }
 
 // Keep makes a copy as if an earlier run had left it.
