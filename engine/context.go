@@ -243,7 +243,11 @@ func (m *Model) cacheRAM() int64 {
 	case m.opts.CacheRAM > 0:
 		return m.opts.CacheRAM
 	}
-	return min(freeMemory()/8, 2<<30)
+	free := freeMemory()
+	if free == 0 {
+		free = 4 << 30 // unknown
+	}
+	return min(free/8, 2<<30)
 }
 
 func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error) {
@@ -254,6 +258,7 @@ func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error)
 	params.NThreads, params.NThreadsBatch = int32(s.threads), int32(s.threads)
 	params.TypeK, params.TypeV = kvTypes[s.kv], kvTypes[s.kv]
 	params.KVUnified, params.NoPerf = true, true
+	params.SWAFull = true // so that a copy always finds as many cells as it has tokens
 	c, err := m.llama.InitFromModel(params)
 	if err != nil {
 		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q: %w", cfg.Cells, m.opts.Name, err)

@@ -40,7 +40,7 @@ type LoadOptions struct {
 	NumParallel int           // requests that run at once, others wait; 0: as many as fit, at most 32
 	MaxGap      time.Duration // the longest gap between two tokens of a stream that a long prompt beside it may cause; 0: 250 ms
 	NoReuse     bool          // compute every prompt from its start
-	CacheRAM    int64         // bytes, for each context, of prefixes that left its cells; 0: an eighth of the free memory, at most 2 GiB; negative: none
+	CacheRAM    int64         // bytes, for each context, of prefixes that left its cells; 0: an eighth of the free memory, at most 2 GiB, or 512 MiB where that is unknown; negative: none
 }
 
 // Adapter is a LoRA adapter file. A request may name those that it wants, and other

@@ -71,20 +71,6 @@ func TestAnswersFromCheckpoints(t *testing.T) {
 	askMany(t, fx, 10)
 }
 
-func TestCanceledStepsSpoilNoCheckpoint(t *testing.T) {
-	fx := newFixture(t, exact, nil)
-	for _, p := range family(5, 100) {
-		r := fx.request(p, exact.Cells, 0)
-		require.NoError(t, fx.Submit(r))
-		for range rand.IntN(3) {
-			r.Next(t.Context())
-		}
-		r.Cancel()
-	}
-	assert.Positive(t, fx.run(t, family(5, 30)))
-	fx.shut(t)
-}
-
 func TestALostCopyIsComputedAnew(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	lost := 0

@@ -101,8 +101,13 @@ func askManyTolerant(t *testing.T, fx *fixture) {
 }
 
 func TestAThousandCancelsLeaveNothing(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { cancelMany(t, plain) })
+	t.Run("exact", func(t *testing.T) { cancelMany(t, exact) })
+}
+
+func cancelMany(t *testing.T, cfg sched.Config) {
 	before := runtime.NumGoroutine()
-	fx := newFixture(t, plain, nil)
+	fx := newFixture(t, cfg, nil)
 	var wg sync.WaitGroup
 	for g := range uint64(20) {
 		wg.Go(func() {
@@ -130,7 +135,9 @@ func TestAThousandCancelsLeaveNothing(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	ask(t, fx, rand.New(rand.NewPCG(1, 1)))
+	for g := range uint64(10) {
+		ask(t, fx, rand.New(rand.NewPCG(g, 1)))
+	}
 	fx.shut(t)
 	for range 1000 { // goroutines that have nothing left to do still have to end
 		if runtime.NumGoroutine() <= before {

@@ -14,6 +14,10 @@ import (
 const (
 	maxCheckpoints = 256 // in the store: each is compared with every prompt
 	maxStops       = 8   // of a prompt; each costs a step
+	// promptTail is how far before the end of a prompt its copy ends. The last token is
+	// computed for its logits in any case, and templates end prompts with some tokens,
+	// such as those of empty thoughts, that aren't there when the conversation goes on.
+	promptTail = 5
 )
 
 // stored finds the copy that has the most of tokens from the start, as far as a copy
@@ -41,16 +45,16 @@ func (s *Scheduler) have(q *Seq) int {
 	return n
 }
 
-// planStops chooses where copies are made of q, which starts: before its last token,
-// which is computed for its logits in any case, and where it parts from a prompt that
-// there is a copy of. The next one that begins alike has use of that.
+// planStops chooses where copies are made of q, which starts: near its end, and where it
+// parts from a prompt that there is a copy of. The next one that begins alike has use of
+// that.
 func (s *Scheduler) planStops(q *Seq) {
 	q.stops = q.stops[:0]
 	if !s.cfg.Exact {
 		return
 	}
-	end := len(q.tokens) - 1
-	_, fork := s.store.match(q.tokens[:end])
+	end := len(q.tokens) - promptTail
+	_, fork := s.store.match(q.tokens[:max(0, end)])
 	for _, at := range []int{fork, end} {
 		if at >= q.span.n+minShare {
 			s.stopAt(q, at)
@@ -58,12 +62,17 @@ func (s *Scheduler) planStops(q *Seq) {
 	}
 }
 
-// stopAt has a copy made of q when it has computed n tokens.
-func (s *Scheduler) stopAt(q *Seq, n int) {
-	at, found := slices.BinarySearch(q.stops, n)
-	if s.cfg.Exact && !found && n > q.span.n && len(q.stops) < maxStops && s.storable(n) {
+// stopAt has a copy made of q when it has computed n tokens, or somewhat fewer where
+// one is planned there. It returns how many.
+func (s *Scheduler) stopAt(q *Seq, n int) int {
+	at, _ := slices.BinarySearch(q.stops, n+1)
+	switch {
+	case at > 0 && q.stops[at-1] > n-minShare:
+		return q.stops[at-1]
+	case n > q.span.n && len(q.stops) < maxStops && s.storable(n):
 		q.stops = slices.Insert(q.stops, at, n)
 	}
+	return n
 }
 
 // untilStop is how many of q's pending tokens its next chunk may have.

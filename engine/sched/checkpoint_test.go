@@ -9,38 +9,38 @@ import (
 // exact has states of 100 bytes, and one byte more for each token's cell.
 var exact = sched.Config{Cells: 400, IDs: 4, Batch: 200, Exact: true, Store: 1000, CellBytes: 1, SeqBytes: 100}
 
-func TestAPromptIsCopiedBeforeItsLastToken(t *testing.T) {
+func TestAPromptIsCopiedNearItsEnd(t *testing.T) {
 	run(t, exact, `
 		add a A60
-		step  -> a 0:59
-		step  -> save a 0, a 59:60*
+		step  -> a 0:55
+		step  -> save a 0, a 55:60*
 		end a
 		add b A60
-		step  -> rm a 0, restore 0>b, b 59:60*
+		step  -> rm a 0, restore 0>b, b 55:60*
 		end b
 		add c A60+C40
-		step  -> rm b 0, restore 0>c, c 59:99
-		step  -> save c 1, c 99:100*
+		step  -> rm b 0, restore 0>c, c 55:95
+		step  -> save c 1, c 95:100*
 		step  -> c 100:101*
 		end c
 		add d A60+D3
-		step  -> rm c 0, restore 0>d, d 59:63*
+		step  -> rm c 0, restore 0>d, d 55:63*
 	`)
 }
 
 func TestACopyIsMadeWherePromptsPart(t *testing.T) {
 	run(t, exact, `
 		add a A50+B60
-		step  -> a 0:109
-		step  -> save a 0, a 109:110*
+		step  -> a 0:105
+		step  -> save a 0, a 105:110*
 		end a
 		add b A50+C60
 		step  -> rm a 0, b 0:50
-		step  -> save b 1, b 50:109
-		step  -> save b 2, b 109:110*
+		step  -> save b 1, b 50:105
+		step  -> save b 2, b 105:110*
 		end b
 		add c A50+D60
-		step  -> rm b 0, restore 1>c, c 50:109
+		step  -> rm b 0, restore 1>c, c 50:105
 	`)
 }
 
@@ -50,8 +50,8 @@ func TestOthersWaitForTheCopyOfTheirPrefix(t *testing.T) {
 		add b A50+C60
 		add c A50+B60
 		step  -> a 0:50
-		step  -> save a 0, restore 0>b, a 50:109, b 50:109
-		step  -> save a 1, save b 2, restore 1>c, a 109:110*, b 109:110*, c 109:110*
+		step  -> save a 0, restore 0>b, a 50:105, b 50:105
+		step  -> save a 1, save b 2, restore 1>c, a 105:110*, b 105:110*, c 105:110*
 		step  -> a 110:111*, b 110:111*, c 110:111*
 	`)
 }
@@ -73,13 +73,13 @@ func TestAPreemptedSequenceGoesOnFromItsCopy(t *testing.T) {
 func TestAFailedStepRestartsAllFromTheirCopies(t *testing.T) {
 	run(t, exact, `
 		add a A43
-		step  -> a 0:42
-		step  -> save a 0, a 42:43*
+		step  -> a 0:38
+		step  -> save a 0, a 38:43*
 		park a
 		add b B43
-		fail  -> b 0:42
+		fail  -> b 0:38
 		unpark a
-		step  -> rm a 0, rm b 0, restore 0>a, a 42:44*, b 0:42
+		step  -> rm a 0, rm b 0, restore 0>a, a 38:44*, b 0:38
 	`)
 }
 

@@ -103,8 +103,8 @@ func (s *Scheduler) held(q *Seq) bool {
 			q.hold, q.holdAt, have = r, n, n
 		}
 	}
-	if q.hold != nil {
-		s.stopAt(q.hold, q.holdAt)
+	if q.hold != nil && s.cfg.Exact {
+		q.holdAt = s.stopAt(q.hold, q.holdAt)
 	}
 	return q.hold != nil
 }
