@@ -110,20 +110,26 @@ func TestEveryArchitectureGoesOnAfterACancel(t *testing.T) {
 	each(t, func(t *testing.T, s testmodel.Shape, load func(engine.LoadOptions) *engine.Model) {
 		m, anew := load(engine.LoadOptions{}), load(engine.LoadOptions{NoReuse: true})
 		prompt := tokens(1, 400)
-		for events := range 4 {
-			ctx, cancel := context.WithCancel(t.Context())
-			req := &puna.Request{Context: prompt[:399], Prompt: "x", Template: "{{ .Prompt }}", Options: greedy(50)}
-			for range m.Generate(ctx, req) {
-				if events--; events < 0 {
+		var wg sync.WaitGroup
+		for g := range 3 {
+			wg.Go(func() {
+				for events := range 4 {
+					ctx, cancel := context.WithCancel(t.Context())
+					req := &puna.Request{Context: prompt[:399-50*g], Prompt: "x", Template: "{{ .Prompt }}", Options: greedy(50)}
+					for range m.Generate(ctx, req) {
+						if events--; events < 0 {
+							cancel()
+						}
+					}
 					cancel()
 				}
-			}
-			cancel()
+			})
 		}
+		wg.Wait()
 		want, _ := complete(t, anew, prompt, 30)
 		got, done := complete(t, m, prompt, 30)
 		assert.Equal(t, want, got)
-		assert.Equal(t, all(s, 400), done.CachedTokens)
+		assert.GreaterOrEqual(t, done.CachedTokens, 300)
 	})
 }
 

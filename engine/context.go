@@ -229,7 +229,6 @@ func (m *Model) schedule(s shape, cells int) sched.Config {
 			running = otherRunning
 		}
 		cfg.IDs = running
-		cfg.Exact = cfg.Store > 0
 	}
 	cfg.Running = min(running, s.batch)
 	return cfg

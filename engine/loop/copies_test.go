@@ -57,11 +57,11 @@ func TestCopiesHoldWhatWasComputed(t *testing.T) {
 }
 
 // exact has states that are only copied where they end.
-var exact = sched.Config{Cells: 300, IDs: 4, Batch: 32, Exact: true, Store: 4000, CellBytes: 1, SeqBytes: 100, Elsewhere: 4, MaxGap: time.Second}
+var exact = sched.Config{Cells: 300, IDs: 4, Batch: 32, Store: 4000, CellBytes: 1, SeqBytes: 100, Elsewhere: 4, MaxGap: time.Second}
 
 func TestAnswersFromCheckpoints(t *testing.T) {
 	cfg := exact
-	cfg.Exact = false
+	cfg.Store = 0
 	without := newFixture(t, cfg, nil)
 	prompts := family(4, 100)
 	assert.Zero(t, without.run(t, prompts))

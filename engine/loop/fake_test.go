@@ -159,7 +159,7 @@ type fixture struct {
 
 func newFixture(t testing.TB, cfg sched.Config, set func(*fake)) *fixture {
 	f := &fake{t: t, kv: kvsim.New(cfg.Cells), aborts: make(chan struct{}, 1)}
-	f.kv.Exact = cfg.Exact
+	f.kv.Exact = !cfg.Plain
 	if set != nil {
 		set(f)
 	}

@@ -85,8 +85,7 @@ func (l *Loop) isCanceled(r *Request) bool {
 // step decodes a batch and hands out its tokens.
 func (l *Loop) step(batch *sched.Batch, began time.Time) {
 	if !l.arm(batch) {
-		l.s.Fail(batch)
-		return
+		return // all of them are canceled, and nothing was computed
 	}
 	l.cfg.Turn.Lock()
 	start := l.cfg.Now()

@@ -26,7 +26,7 @@ func (s *Scheduler) Check() error {
 		}
 		spans = append(spans, q.span)
 	}
-	if s.cfg.Exact && len(s.cached) > 0 {
+	if !s.cfg.Plain && len(s.cached) > 0 {
 		return fmt.Errorf("sched: %d prefixes are cached in cells, where they can't be used", len(s.cached))
 	}
 	for _, q := range s.waiting {

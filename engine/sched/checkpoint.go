@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// This file is what [Config.Exact] adds. A recurrent state, and what is left of a
-// sliding window, is that of one position: it can't be cut back, so a prefix is reused
-// only from a copy that ends where the prefix does. Copies (checkpoints) are made where
-// a prompt is about to end, where it parts from another one, and where a sequence
-// ends or is preempted.
+// This file is about caches that aren't [Config.Plain]. A recurrent state, and what is
+// left of a sliding window, is that of one position: it can't be cut back, so a prefix is
+// reused only from a copy that ends where the prefix does. Copies (checkpoints) are made
+// near the end of a prompt, where it parts from another one, and where a sequence ends or
+// is preempted.
 
 const (
 	maxCheckpoints = 256 // in the store: each is compared with every prompt
@@ -23,7 +23,7 @@ const (
 // stored finds the copy that has the most of tokens from the start, as far as a copy
 // can be used.
 func (s *Scheduler) stored(tokens []Token) (*stored, int) {
-	if !s.cfg.Exact {
+	if s.cfg.Plain {
 		return s.store.match(tokens)
 	}
 	var best *stored
@@ -38,10 +38,11 @@ func (s *Scheduler) stored(tokens []Token) (*stored, int) {
 
 // have is how many tokens of q needn't be computed.
 func (s *Scheduler) have(q *Seq) int {
-	_, n := s.match(q)
-	if s.cfg.Exact {
-		_, n = s.stored(q.tokens[:len(q.tokens)-1])
+	if s.cfg.Plain {
+		_, n := s.match(q)
+		return n
 	}
+	_, n := s.stored(q.tokens[:len(q.tokens)-1])
 	return n
 }
 
@@ -50,7 +51,7 @@ func (s *Scheduler) have(q *Seq) int {
 // that.
 func (s *Scheduler) planStops(q *Seq) {
 	q.stops = q.stops[:0]
-	if !s.cfg.Exact {
+	if s.cfg.Plain {
 		return
 	}
 	end := len(q.tokens) - promptTail

@@ -7,7 +7,7 @@ import (
 )
 
 // exact has states of 100 bytes, and one byte more for each token's cell.
-var exact = sched.Config{Cells: 400, IDs: 4, Batch: 200, Exact: true, Store: 1000, CellBytes: 1, SeqBytes: 100}
+var exact = sched.Config{Cells: 400, IDs: 4, Batch: 200, Store: 1000, CellBytes: 1, SeqBytes: 100}
 
 func TestAPromptIsCopiedNearItsEnd(t *testing.T) {
 	run(t, exact, `

@@ -22,7 +22,10 @@
 // Prefixes that leave the cells are copied to other memory, within [Config.Store]
 // bytes, and a prompt that begins with a copy gets it back.
 //
-// Caveats: sharing cells is right for plain attention only (Config.Plain). A
-// Scheduler belongs to one goroutine. Every sequence's limit must be at most the
+// Recurrent states and sliding windows can't be shared or cut (Config.Plain is false).
+// There prefixes are reused only from copies, each where it ends; copies are made near
+// the end of a prompt, where prompts part, and at the end of a sequence.
+//
+// Caveats: a Scheduler belongs to one goroutine. Every sequence's limit must be at most the
 // number of cells; then the oldest one can always go on, so nothing starves.
 package sched

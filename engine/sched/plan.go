@@ -15,7 +15,7 @@ func (s *Scheduler) Plan() ([]Op, *Batch) {
 	b.Rows, b.Chunks, b.decode = b.Rows[:0], b.Chunks[:0], 0
 	s.planDecode(b)
 	s.planPrompts(b)
-	if s.cfg.Exact {
+	if !s.cfg.Plain {
 		b.byID()
 	}
 	return s.Ops(), b
@@ -33,21 +33,16 @@ func (s *Scheduler) Commit(b *Batch, took time.Duration) {
 	s.shrink = 0
 }
 
-// Fail says that b was not computed, or only in part: what the cache may hold of it
-// is removed with the next ops.
+// Fail says that b was computed in part, if at all: what the cache may hold of it is
+// removed with the next ops.
 func (s *Scheduler) Fail(b *Batch) {
-	if s.cfg.Exact {
+	if !s.cfg.Plain {
 		s.restart()
 		return
 	}
 	for _, c := range b.Chunks {
 		p := c.Seq.span
-		if s.cfg.Plain {
-			s.ops = append(s.ops, Op{Dst: p.id, N: p.n})
-			continue
-		}
-		s.cut(p, 0)
-		s.ops = append(s.ops, Op{Dst: p.id})
+		s.ops = append(s.ops, Op{Dst: p.id, N: p.n})
 	}
 }
 
@@ -86,9 +81,6 @@ func (s *Scheduler) admit() {
 // held reports whether q should wait for a prefix that another sequence is
 // computing.
 func (s *Scheduler) held(q *Seq) bool {
-	if !s.cfg.Plain && !s.cfg.Exact {
-		return false
-	}
 	if h := q.hold; h != nil && h.span != nil && !h.parked && h.span.n < q.holdAt {
 		return true
 	}
@@ -103,7 +95,7 @@ func (s *Scheduler) held(q *Seq) bool {
 			q.hold, q.holdAt, have = r, n, n
 		}
 	}
-	if q.hold != nil && s.cfg.Exact {
+	if q.hold != nil && !s.cfg.Plain {
 		q.holdAt = s.stopAt(q.hold, q.holdAt)
 	}
 	return q.hold != nil

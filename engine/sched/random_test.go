@@ -29,18 +29,17 @@ func newWorld(t require.TestingT, seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	cfg := sched.Config{
 		Cells: 20 + rng.IntN(400), IDs: 1 + rng.IntN(12), Batch: 1 + rng.IntN(64),
-		Plain: rng.IntN(4) > 0, MaxGap: time.Duration(1+rng.IntN(500)) * time.Millisecond,
+		Plain: rng.IntN(2) > 0, MaxGap: time.Duration(1+rng.IntN(500)) * time.Millisecond,
 	}
-	cfg.Exact = !cfg.Plain && rng.IntN(4) > 0
 	cfg.Running = rng.IntN(cfg.IDs + 1)
-	if cfg.Exact || rng.IntN(2) == 0 {
+	if rng.IntN(2) == 0 {
 		cfg.Store, cfg.CellBytes, cfg.Tidy = int64(rng.IntN(4000)), 1+int64(rng.IntN(4)), rng.IntN(2) == 0
 		cfg.Elsewhere = rng.IntN(2) * rng.IntN(8)
 		cfg.SeqBytes = int64(rng.IntN(2) * rng.IntN(200))
 	}
 	w := &world{t: t, rng: rng, cfg: cfg, s: sched.New(cfg), kv: kvsim.New(cfg.Cells),
 		live: map[*sched.Seq]int{}, park: map[*sched.Seq]bool{}}
-	w.kv.Exact = cfg.Exact
+	w.kv.Exact = !cfg.Plain
 	for range rng.IntN(3) { // an earlier run left copies
 		tokens := w.prompt()
 		w.kv.Keep(w.s.Adopt(tokens), tokens)
@@ -124,7 +123,7 @@ func (w *world) step(faults bool) int {
 	if faults && len(b.Rows) > 0 && w.rng.IntN(20) == 0 {
 		if w.rng.IntN(2) == 0 { // a part of the batch may have been computed
 			require.NoError(w.t, w.kv.Decode(b.Rows[:w.rng.IntN(len(b.Rows))]))
-			if w.cfg.Exact {
+			if !w.cfg.Plain {
 				w.kv.Spoil()
 			}
 		}
@@ -139,7 +138,7 @@ func (w *world) step(faults bool) int {
 	w.s.Commit(b, time.Duration(w.rng.IntN(1000))*time.Millisecond)
 	for _, c := range b.Chunks {
 		require.False(w.t, w.park[c.Seq], "a parked sequence is in the batch")
-		if w.cfg.Exact {
+		if !w.cfg.Plain {
 			require.Equal(w.t, c.Seq.Tokens()[:c.Seq.Computed()], w.kv.Tokens(b.Rows[c.First].ID))
 			require.True(w.t, slices.IsSortedFunc(b.Chunks, func(x, y sched.Chunk) int { return int(b.Rows[x.First].ID - b.Rows[y.First].ID) }))
 		}

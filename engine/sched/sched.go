@@ -22,8 +22,7 @@ type Config struct {
 	IDs     int           // sequence ids, for running sequences and cached prefixes
 	Running int           // sequences that run at once; 0: as many as IDs
 	Batch   int           // rows of a batch
-	Plain   bool          // attention over one KV cache: prefixes can be shared and cut
-	Exact   bool          // prefixes can neither be shared nor cut, only copied where they end; needs a Store
+	Plain   bool          // attention over one KV cache: prefixes can be shared and cut; else only copied where they end
 	MaxGap  time.Duration // target for a step that has both generating rows and prompt chunks; 0: 250 ms
 
 	// Prefixes that leave the cells are kept in other memory, in up to Store bytes.
@@ -243,10 +242,12 @@ func (s *Scheduler) remove(q *Seq) {
 // cached prefixes that hold the same tokens, the longest stays.
 func (s *Scheduler) retire(p *span) {
 	p.seq = nil
-	if s.cfg.Exact {
+	if !s.cfg.Plain {
 		s.save(p)
+		s.release(p)
+		return
 	}
-	if !s.cfg.Plain || p.n == 0 || len(p.leaf.kids) > 0 || len(p.leaf.ends) > 1 {
+	if p.n == 0 || len(p.leaf.kids) > 0 || len(p.leaf.ends) > 1 {
 		s.release(p) // useless, or all in other spans
 		return
 	}

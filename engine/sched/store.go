@@ -37,7 +37,7 @@ func (s *Scheduler) Adopt(tokens []Token) (key uint64) {
 // the copy under key is gone. The batch fails, and what the Plan admitted begins anew,
 // since any of it may share what the copy didn't give.
 func (s *Scheduler) Lost(b *Batch, key uint64) {
-	if !s.cfg.Exact { // nothing was computed, so no other state is in doubt
+	if s.cfg.Plain { // nothing was computed, so no other state is in doubt
 		s.Fail(b)
 	}
 	for _, p := range s.admitted {
@@ -108,7 +108,7 @@ func (s *Scheduler) save(p *span) {
 		st.touch(c)
 		return
 	}
-	for i := len(st.copies) - 1; i >= 0 && !s.cfg.Exact; i-- { // copies that the new one begins with
+	for i := len(st.copies) - 1; i >= 0 && s.cfg.Plain; i-- { // copies that the new one begins with
 		if c := st.copies[i]; c != st.pinned && common(c.tokens, tokens) == len(c.tokens) {
 			s.forget(c)
 		}
@@ -141,7 +141,7 @@ func (s *Scheduler) add(tokens []Token, bytes int64) *stored {
 // makeRoom sends copies elsewhere until size bytes fit.
 func (s *Scheduler) makeRoom(size int64) bool {
 	st := &s.store
-	for st.bytes+size > st.budget || s.cfg.Exact && st.inMemory() >= maxCheckpoints {
+	for st.bytes+size > st.budget || !s.cfg.Plain && st.inMemory() >= maxCheckpoints {
 		old := st.oldest(func(c *stored) bool { return c.bytes > 0 && c != st.pinned })
 		if old == nil {
 			return false
