@@ -21,6 +21,7 @@ const defaultPort = "11434"
 // more than 15 fields because each is a variable.
 type config struct {
 	host          *url.URL // where to serve, and where to look for a server
+	listenFD      int      // of an open socket to serve at instead; 0: none
 	models        string   // the store's folder
 	kernels       string   // folder of kernel modules; "" to search
 	keepAlive     time.Duration
@@ -52,6 +53,7 @@ func configFromEnvironment(getenv func(string) string) *config {
 		logLevel:  slog.LevelInfo,
 	}
 	c.host = c.parseHost(get("HOST"))
+	c.listenFD = c.number("LISTEN_FD", getenv("PUNA_LISTEN_FD"))
 	if s := get("KEEP_ALIVE"); s != "" {
 		if d, ok := parseKeepAlive(s); ok {
 			c.keepAlive = d

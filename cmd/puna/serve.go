@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +14,7 @@ import (
 const ollamaVersion = "0.24.0"
 
 func newServeCommand(c *config) *cobra.Command {
+	var supervised bool
 	cmd := &cobra.Command{
 		Use:     "serve",
 		Aliases: []string{"start"},
@@ -32,24 +31,33 @@ OLLAMA_MAX_QUEUE (512) the requests that wait: more are answered with status 503
 
 Prompts that begin like earlier ones aren't computed again. What is computed of them
 stays in the KV cache, then in --cache-ram, and with --cache-disk in files, so that it
-survives an unload and a restart. The files hold what users wrote.`,
+survives an unload and a restart. The files hold what users wrote.
+
+With --supervise the engine runs in a child process. When that dies, by a crash or for
+want of memory, another one takes its place; the port stays open meanwhile, and who
+connects waits. Answers under way break off, without a last line that says "done", and
+prefixes that were in memory only are lost.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("cache-ram") && c.cacheRAM == 0 {
 				c.cacheRAM = -1 // none, not the default
 			}
+			if supervised {
+				return c.supervise()
+			}
 			return c.serve(cmd.Context())
 		},
 	}
+	cmd.Flags().BoolVar(&supervised, "supervise", false, "run the engine in a process of its own, and start another one when it dies")
 	cmd.Flags().Var(&c.cacheRAM, "cache-ram", "memory for computed prompts that leave the KV cache, for each context (default an eighth of the free memory, at most 2GiB)")
 	cmd.Flags().Var(&c.cacheDisk, "cache-disk", "disk for them, below the user's cache folder (default none)")
 	return cmd
 }
 
 func (c *config) serve(ctx context.Context) error {
-	ln, err := net.Listen("tcp", c.host.Host)
+	ln, err := c.listen()
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w (another server may be running; PUNA_HOST sets the address)", c.host.Host, err)
+		return err
 	}
 	defer ln.Close()
 	svc, err := c.openLocal(false, slog.LevelInfo)
