@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/ggml"
@@ -25,6 +26,8 @@ const (
 	otherRunning = 8    // by default, where each sequence has a state or window of its own
 	cellAlign    = 256  // of n_ctx, in llama.cpp
 	maxFiles     = 4096 // with prefixes, that a context keeps in view
+
+	keepAfter = 2 * time.Second // without requests, until prefixes are saved on disk
 )
 
 // shape is what contexts of a model differ in, beside their size.
@@ -205,7 +208,11 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 		}
 		r.scratch = append(r.scratch, x)
 	}
-	r.Loop = loop.New(b, loop.Config{Sched: cfg, Workers: workers, Kept: b.copies.kept(), Turn: p.turn, Log: m.engine.log})
+	lc := loop.Config{Sched: cfg, Workers: workers, Kept: b.copies.kept(), Turn: p.turn, Log: m.engine.log}
+	if m.place(s).dir != nil {
+		lc.Quiet = keepAfter
+	}
+	r.Loop = loop.New(b, lc)
 	return r, nil
 }
 
@@ -351,7 +358,7 @@ func (b *backend) Decode(rows []sched.Row) error {
 	}
 }
 
-func (b *backend) Keep(p sched.Prefix) error { return b.copies.keep(p) }
+func (b *backend) Keep(p sched.Prefix) <-chan error { return b.copies.keep(p) }
 
 func (b *backend) Logits(row int) []float32 { return b.c.GetLogitsIth(row) }
 func (b *backend) SetAbort(on bool)         { b.c.SetAbort(on) }

@@ -190,25 +190,38 @@ func (cs *copies) forget(key uint64) {
 	}
 }
 
-// keep writes a prefix to a file that outlives the context.
-func (cs *copies) keep(p sched.Prefix) error {
-	if cs.dir == nil {
-		return nil
+// keep writes a prefix to a file that outlives the context, in the background; one that
+// has a file already is marked as used.
+func (cs *copies) keep(p sched.Prefix) <-chan error {
+	done := make(chan error, 1)
+	if cs.dir == nil || cs.dir.Touch(cs.scope, p.Tokens) {
+		done <- nil
+		return done
 	}
-	if p.Stored {
-		s := cs.byKey[p.Key]
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		_, err := cs.dir.Write(cs.scope, p.Tokens, s.data)
-		return err
-	}
-	data, err := cs.state(p.ID)
+	data, err := cs.duplicate(p)
 	if err != nil {
-		return err
+		done <- err
+		return done
 	}
-	defer release(data)
-	_, err = cs.dir.Write(cs.scope, p.Tokens, data)
-	return err
+	cs.writes.Go(func() {
+		defer release(data)
+		_, err := cs.dir.Write(cs.scope, p.Tokens, data)
+		done <- err
+	})
+	return done
+}
+
+// duplicate copies the state of a prefix; the caller releases it.
+func (cs *copies) duplicate(p sched.Prefix) ([]byte, error) {
+	if !p.Stored {
+		return cs.state(p.ID)
+	}
+	s := cs.byKey[p.Key]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, err := allocate(len(s.data))
+	copy(data, s.data)
+	return data, err
 }
 
 // close frees what is in memory. Files stay.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -81,3 +82,15 @@ func TestPrefixesGoToDisk(t *testing.T) {
 
 // cellBytes is the size of a cell of the tiny model: keys and values in F16.
 var cellBytes = int64(2 * 2 * testmodel.Tiny.Layers * testmodel.Tiny.Embd / testmodel.Tiny.Heads * testmodel.Tiny.KVHeads)
+
+// A process may be killed: what it computed before is on disk when it has been quiet.
+func TestQuietKeepsPrefixes(t *testing.T) {
+	dir := t.TempDir()
+	once(t, dir, "digest", 0, func(m *engine.Model) {
+		complete(t, m, tokens(1, 300), 2)
+		require.Eventually(t, func() bool {
+			files, err := filepath.Glob(filepath.Join(dir, "*", "*.kv"))
+			return err == nil && len(files) == 1
+		}, time.Minute, 10*time.Millisecond)
+	})
+}

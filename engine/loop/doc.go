@@ -11,6 +11,9 @@
 // request leaves at the next step; when every request of a running batch is
 // canceled, the batch is aborted.
 //
+// What finished requests computed stays in the cache as prefixes. They are kept for a
+// later context when the loop ends, and before that where it is quiet ([Config.Quiet]).
+//
 // Caveats: text is handed out as the picker returns it. A picker is called from one
 // goroutine at a time, but not always from the same one.
 package loop

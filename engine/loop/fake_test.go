@@ -49,9 +49,11 @@ func (f *fake) Apply(ops []sched.Op) error {
 	return lost
 }
 
-func (f *fake) Keep(p sched.Prefix) error {
+func (f *fake) Keep(p sched.Prefix) <-chan error {
 	f.kept = append(f.kept, p)
-	return nil
+	done := make(chan error, 1)
+	done <- nil
+	return done
 }
 
 func (f *fake) Decode(rows []sched.Row) error {

@@ -32,8 +32,9 @@ type Backend interface {
 	// Apply changes which cells sequences hold, and the copies. After an error that
 	// isn't [*Lost] the cache is in an unknown state.
 	Apply(ops []sched.Op) error
-	// Keep saves a prefix for a later context, where there is a place for it.
-	Keep(p sched.Prefix) error
+	// Keep saves a prefix for a later context, where there is a place for it. It copies
+	// the prefix before it returns, and sends one value when the copy is safe, or why not.
+	Keep(p sched.Prefix) <-chan error
 	// Decode computes rows and puts them into the cache. After [ErrNoSlot] nothing of
 	// them is in the cache; after other errors some may be.
 	Decode(rows []sched.Row) error
@@ -72,6 +73,7 @@ type Config struct {
 	Workers int              // goroutines that sample, the loop's own included; 0: 1
 	Kept    [][]sched.Token  // copies that the backend has from the start, under the keys 0, 1, ...
 	Turn    sync.Locker      // held while decoding: contexts that share a thread pool take turns
+	Quiet   time.Duration    // without work, until prefixes are kept that weren't yet; 0: they are when the loop ends
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: slog.Default()
 }
@@ -84,6 +86,8 @@ type Loop struct {
 	work workers
 	wake chan struct{}
 	done chan struct{}
+
+	keeping <-chan error // the owner's; nil: nothing is being kept
 
 	mu      sync.Mutex // of what follows
 	inbox   []*Request

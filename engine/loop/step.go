@@ -23,18 +23,54 @@ func (l *Loop) run() {
 		}
 		if len(batch.Rows) == 0 {
 			l.publish(nil, 0, 0)
-			<-l.wake
+			l.rest()
 			continue
 		}
 		l.step(batch, began)
 	}
 	if err := l.keep(); err != nil {
-		l.cfg.Log.Warn("cached prefixes could not be saved for the next load", "error", err)
+		l.warnNotKept(err)
 	}
 	l.s.Clear()
 	if err := l.b.Apply(l.s.Ops()); err != nil {
 		l.cfg.Log.Error("freeing the cache failed", "error", err)
 	}
+}
+
+// rest waits for something to do. When it has been quiet for long enough it keeps
+// prefixes meanwhile, one at a time, so that a process that is killed takes few along.
+func (l *Loop) rest() {
+	if l.cfg.Quiet == 0 {
+		<-l.wake
+		return
+	}
+	quiet := time.NewTimer(l.cfg.Quiet)
+	defer quiet.Stop()
+	select {
+	case <-l.wake:
+		return
+	case <-quiet.C:
+	}
+	for {
+		if l.keeping == nil {
+			if p, ok := l.s.Unkept(); ok {
+				l.keeping = l.b.Keep(p)
+			}
+		}
+		select {
+		case <-l.wake:
+			return
+		case err := <-l.keeping:
+			l.keeping = nil
+			if err != nil {
+				l.warnNotKept(err)
+			}
+		}
+	}
+}
+
+func (l *Loop) warnNotKept(err error) {
+	l.cfg.Log.Warn("cached prefixes could not be saved for the next load", "error", err)
 }
 
 // keep saves what the cache holds, most recently used first.
@@ -43,7 +79,7 @@ func (l *Loop) keep() error {
 		return err
 	}
 	for _, p := range l.s.Prefixes() {
-		if err := l.b.Keep(p); err != nil {
+		if err := <-l.b.Keep(p); err != nil {
 			return err
 		}
 	}

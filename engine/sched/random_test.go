@@ -105,6 +105,11 @@ func (w *world) event() {
 			w.s.Park(q, w.park[q])
 		}
 	case 7:
+		p, ok := w.s.Unkept()
+		require.Equal(w.t, ok, len(p.Tokens) > 0)
+		if ok && !p.Stored {
+			require.Equal(w.t, w.kv.Tokens(p.ID), p.Tokens)
+		}
 		if w.rng.IntN(20) == 0 {
 			w.s.Clear()
 		}

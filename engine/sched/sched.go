@@ -58,6 +58,7 @@ type span struct {
 	n    int    // tokens on the path from the root to the end of leaf
 	used uint64 // logical time of the last use
 	seq  *Seq   // nil: a cached prefix
+	kept bool   // [Scheduler.Unkept] returned it
 }
 
 // Len is the number of s's tokens, the prompt's included.
@@ -258,6 +259,7 @@ func (s *Scheduler) retire(p *span) {
 		}
 	}
 	s.touch(p)
+	p.kept = false
 	s.cached = append(s.cached, p)
 }
 

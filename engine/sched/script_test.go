@@ -27,6 +27,7 @@ import (
 //	fail -> BATCH             the same, but the decode fails
 //	noslot -> BATCH           the same for want of room
 //	end NAME | drop NAME | park NAME | unpark NAME | clear
+//	unkept -> LENGTH          of the prefix that is to be kept now
 //	use -> TEXT               the budgets
 type script struct {
 	t     *testing.T
@@ -70,6 +71,10 @@ func (sc *script) line(f []string) string {
 		sc.s.Park(q, f[0] == "park")
 	case "clear":
 		sc.s.Clear()
+	case "unkept":
+		if p, ok := sc.s.Unkept(); ok {
+			return strconv.Itoa(len(p.Tokens))
+		}
 	case "use":
 		require.NoError(sc.t, sc.kv.Apply(sc.s.Ops()))
 		u := sc.s.Usage()
@@ -453,6 +458,31 @@ func TestACopyReplacesThoseThatItBeginsWith(t *testing.T) {
 		end c
 		add d D90
 		step  -> forget 0, forget 1, save c 2, rm c 0, d 0:90*
+	`)
+}
+
+func TestAPrefixIsKeptOnce(t *testing.T) {
+	cfg := keeping
+	cfg.Tidy, cfg.Cells, cfg.Store = true, 400, 1000
+	run(t, cfg, `
+		add a A60
+		step   -> a 0:60*
+		unkept ->
+		end a
+		unkept -> 60
+		unkept ->
+		add b A60+B70
+		step   -> b 60:130*
+		end b
+		add c C64
+		step   -> save b 0, rm b 0, c 0:64*
+		unkept -> 130
+		end c
+		unkept -> 64
+		add d D20
+		step   -> d 0:20*
+		end d
+		unkept ->
 	`)
 }
 

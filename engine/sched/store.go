@@ -26,6 +26,7 @@ type stored struct {
 	tokens []Token
 	bytes  int64 // 0: it is elsewhere
 	used   uint64
+	kept   bool // [Scheduler.Unkept] returned it, or the span that it is a copy of
 }
 
 // Adopt makes a copy known that is kept elsewhere, such as one of an earlier run.
@@ -79,6 +80,33 @@ func (s *Scheduler) Prefixes() []Prefix {
 	return list
 }
 
+// Unkept returns a prefix, in cells or in memory, that it didn't return since its
+// sequence finished, the most recently used one first within each; ok is false when
+// there is none, or none worth keeping.
+func (s *Scheduler) Unkept() (p Prefix, ok bool) {
+	var span *span
+	for _, c := range s.cached {
+		if !c.kept && c.n >= minShare && (span == nil || c.used > span.used) {
+			span = c
+		}
+	}
+	if span != nil {
+		span.kept = true
+		return Prefix{Tokens: span.tokens(), ID: span.id}, true
+	}
+	var last *stored
+	for _, c := range s.store.copies {
+		if !c.kept && c.bytes > 0 && (last == nil || c.used > last.used) {
+			last = c
+		}
+	}
+	if last == nil {
+		return Prefix{}, false
+	}
+	last.kept = true
+	return Prefix{Tokens: last.tokens, Stored: true, Key: last.key}, true
+}
+
 // match finds the copy that has the most of tokens from the start.
 func (st *store) match(tokens []Token) (*stored, int) {
 	var best *stored
@@ -117,6 +145,7 @@ func (s *Scheduler) save(p *span) {
 		return
 	}
 	c := s.add(tokens, size)
+	c.kept = p.kept
 	s.ops = append(s.ops, Op{Kind: Save, Src: p.id, Key: c.key, Tokens: tokens})
 }
 

@@ -102,6 +102,16 @@ func (d *Dir) Write(scope Scope, tokens []int32, state []byte) (Entry, error) {
 	return e, d.trim(e.path)
 }
 
+// Touch marks the snapshot of the tokens as used. It reports whether there is one.
+func (d *Dir) Touch(scope Scope, tokens []int32) bool {
+	return touch(filepath.Join(d.path, string(scope), name(tokens))) == nil
+}
+
+func touch(path string) error {
+	now := time.Now()
+	return os.Chtimes(path, now, now)
+}
+
 // name is the file's: the same tokens have the same.
 func name(tokens []int32) string {
 	sum := sha256.Sum256(tokenBytes(tokens))
@@ -118,8 +128,7 @@ func (d *Dir) Read(e Entry, state []byte) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	os.Chtimes(e.path, now, now) // where it fails, the snapshot goes earlier than it should
+	touch(e.path) // where it fails, the snapshot goes earlier than it should
 	return nil
 }
 

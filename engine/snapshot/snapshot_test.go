@@ -47,6 +47,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	info, err := os.Stat(list[0].path)
 	require.NoError(t, err)
 	assert.Equal(t, fs.FileMode(0o600), info.Mode())
+	assert.True(t, d.Touch(scope, []int32{1, 2, -1}))
+	assert.False(t, d.Touch(scope, []int32{1, 2}), "another's prefix")
 	other, err := d.List(NewScope("model", "a newer llama.cpp"))
 	require.NoError(t, err)
 	assert.Empty(t, other)
