@@ -31,12 +31,14 @@ OLLAMA_MAX_QUEUE (512) the requests that wait: more are answered with status 503
 
 Prompts that begin like earlier ones aren't computed again. What is computed of them
 stays in the KV cache, then in --cache-ram, and with --cache-disk in files, so that it
-survives an unload and a restart. The files hold what users wrote.
+survives an unload and a restart. The files hold what users wrote. They are written
+when memory is full, when a model has no request for two seconds, when it is unloaded
+and when the server ends.
 
 With --supervise the engine runs in a child process. When that dies, by a crash or for
 want of memory, another one takes its place; the port stays open meanwhile, and who
 connects waits. Answers under way break off, without a last line that says "done", and
-prefixes that were in memory only are lost.`,
+what was computed of prompts is lost but for the files of --cache-disk.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("cache-ram") && c.cacheRAM == 0 {

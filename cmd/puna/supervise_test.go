@@ -145,14 +145,20 @@ func endless(t *testing.T, url string) *bufio.Reader {
 }
 
 func TestAKilledEngineIsReplaced(t *testing.T) {
-	p := launch(t, []string{"XDG_CACHE_HOME=" + t.TempDir()}, "serve", "--supervise", "--cache-disk=1GiB")
+	cache := t.TempDir()
+	p := launch(t, []string{"XDG_CACHE_HOME=" + cache}, "serve", "--supervise", "--cache-disk=1GiB")
 	pid, url := p.engine()
 	want := ask(t, url)
+	require.Eventually(t, func() bool {
+		kept, err := filepath.Glob(filepath.Join(cache, "puna", "prefixes", "*", "*.kv"))
+		return err == nil && len(kept) > 0
+	}, patience, 10*time.Millisecond, "a quiet engine keeps what it computed")
 	for range 2 {
 		stream := endless(t, url)
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 		again := ask(t, url) // the port is open, whether the next engine serves yet or not
 		assert.Equal(t, want.Response, again.Response)
+		assert.Greater(t, again.Cached, 10, "the prefix on disk is used")
 		rest, err := io.ReadAll(stream)
 		assert.Error(t, err, "a client can tell a broken answer from a whole one")
 		assert.NotContains(t, string(rest), `"done":true`)
