@@ -57,7 +57,7 @@ libllama libllama-dir: tools ## a shared libllama for the Go tag llama_system, i
 	@$(THIRDPARTY) libllama
 
 ##@ Test
-.PHONY: test test-race test-cgocheck test-debug lint bench
+.PHONY: test test-race test-soak test-cgocheck test-debug lint bench
 # Race, cgocheck and debug builds link the libllama that CMake built once: with
 # other Go flags cgo would compile llama.cpp's C++ again for each of them. All of
 # them load the kernels that bin/puna has proven; tests prove none.
@@ -68,6 +68,9 @@ test: build libllama ## all tests, on the default build
 
 test-race: build libllama ## all tests under the race detector
 	$(system) $(TEST) -race -tags llama_system ./...
+
+test-soak: build libllama ## 32 clients for ten minutes under the race detector: nothing is lost, memory stays flat
+	$(system) $(TEST) -race -tags llama_system -count 1 -v -run '^TestSoak$$' ./local -soak 10m
 
 test-cgocheck: build libllama ## the native packages with every pointer that crosses into C checked
 	$(system) GOEXPERIMENT=cgocheck2 $(TEST) -tags llama_system $(NATIVE)
