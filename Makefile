@@ -9,6 +9,7 @@ SHELL := /bin/bash -o pipefail
 GO ?= go
 MODEL ?= guide
 PROMPT ?= What is Puna?
+MUTANTS ?= 10000
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
@@ -57,7 +58,7 @@ libllama libllama-dir: tools ## a shared libllama for the Go tag llama_system, i
 	@$(THIRDPARTY) libllama
 
 ##@ Test
-.PHONY: test test-race test-soak test-cgocheck test-debug lint bench
+.PHONY: test test-race test-soak test-mutants test-cgocheck test-debug lint bench
 # Race, cgocheck and debug builds link the libllama that CMake built once: with
 # other Go flags cgo would compile llama.cpp's C++ again for each of them. All of
 # them load the kernels that bin/puna has proven; tests prove none.
@@ -77,6 +78,9 @@ test-cgocheck: build libllama ## the native packages with every pointer that cro
 
 test-debug: build libllama ## the native packages with leak checks and a busy garbage collector
 	$(system) GOGC=1 $(TEST) -tags llama_system,puna_debug $(NATIVE)
+
+test-mutants: build ## MUTANTS broken models through all of the engine; `make test` takes 500
+	PUNA_TEST_MUTANTS=$(MUTANTS) $(TEST) -count 1 -v -run '^TestMutants$$' ./engine
 
 lint: libllama ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w $$unformatted" >&2; exit 1; }

@@ -40,7 +40,7 @@ func (f *File) Validate() error {
 func (f *File) checkModel() error {
 	for _, check := range []func() error{
 		f.checkArch, f.checkNumbers, f.checkArrays, f.checkHeads, f.checkRope, f.checkExperts,
-		f.checkStates, f.checkSpecial, f.checkVocab, f.checkTensorTypes, f.checkShapes,
+		f.checkStates, f.checkSpecial, f.checkGraph, f.checkVocab, f.checkTensorTypes, f.checkShapes,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -156,7 +156,7 @@ func (f *File) checkExperts() error {
 	}
 	experts, _ := f.Uint(".expert_count")
 	groups, _ := f.Uint(".expert_group_count")
-	needed := slices.Contains([]string{"llada-moe", "glm4moe", "bailingmoe2", "smallthinker", "grovemoe"}, f.Arch()) ||
+	needed := slices.Contains([]string{"llada-moe", "glm4moe", "bailingmoe2", "lfm2moe", "smallthinker", "grovemoe"}, f.Arch()) ||
 		slices.ContainsFunc(f.Tensors, func(t Tensor) bool { return strings.Contains(t.Name, "exps.") })
 	switch {
 	case experts == 0 && needed:

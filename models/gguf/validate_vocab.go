@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"math"
@@ -130,6 +131,12 @@ func (f *File) checkMerges(model string) error {
 	return nil
 }
 
+// charsmap reports whether llama.cpp stays inside data: it looks for the zero byte at
+// the end of a text without a limit.
+func charsmap(data []byte) bool {
+	return len(data) > 5 && uint64(binary.LittleEndian.Uint32(data))+4 < uint64(len(data)) && data[len(data)-1] == 0
+}
+
 func (f *File) checkCharsmap(model string) error {
 	const key = "tokenizer.ggml.precompiled_charsmap"
 	if _, ok := f.Get(key); !ok || model != "t5" {
@@ -137,6 +144,8 @@ func (f *File) checkCharsmap(model string) error {
 	}
 	if a := f.Array(key); a == nil || a.Type != Uint8 && a.Type != Int8 {
 		return f.failf(key, "it must be an array of bytes")
+	} else if a.Len > 0 && !charsmap(a.data) {
+		return f.failf(key, "it must be the size of a table, the table, and texts that each end in a zero byte")
 	}
 	return nil
 }
