@@ -25,6 +25,8 @@ type Options struct {
 	// users wrote and only this user can read.
 	CacheDisk int64  // 0: none are kept
 	CacheDir  string // "": puna/prefixes in the user's cache folder
+
+	Prover *Prover // nil: models are loaded untried
 }
 
 // Engine owns what the models of a process share: kernels and thread pools. It is
@@ -33,6 +35,7 @@ type Engine struct {
 	log    *slog.Logger
 	report kernels.Report
 	disk   *snapshot.Dir // nil: prefixes aren't kept in files
+	prover *Prover       // nil: none
 
 	mu     sync.Mutex
 	pools  map[int]*pool // by number of threads
@@ -70,7 +73,7 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{log: o.Log, report: report, disk: disk, pools: map[int]*pool{}, models: map[*Model]struct{}{}}, nil
+	return &Engine{log: o.Log, report: report, disk: disk, prover: o.Prover, pools: map[int]*pool{}, models: map[*Model]struct{}{}}, nil
 }
 
 func openDisk(o Options) (*snapshot.Dir, error) {

@@ -21,7 +21,8 @@ import (
 type LoadOptions struct {
 	Path     string    // the GGUF file, of a split model the first
 	Name     string    // what errors and templates call the model; "": the file's base name
-	Digest   string    // of what is loaded, adapters included: prefixes on disk are kept under it; "": none are kept
+	Digest   string    // of what is loaded, adapters included: prefixes on disk, and what a [Prover] found, are kept under it; "": nothing is
+	Proven   bool      // it needs no [Prover]
 	Adapters []Adapter // in effect for every request that names none
 
 	Options  puna.Options   // the model's own; requests go over them
@@ -68,9 +69,9 @@ const (
 var kvTypes = map[string]ggml.Type{"": ggml.F16, "f16": ggml.F16, "q8_0": ggml.Q8_0, "q4_0": ggml.Q4_0}
 
 // Load reads a model's weights and makes its first context. Canceling ctx stops it.
-// Errors: [puna.NotFound] no such file; [puna.Invalid] not a GGUF, or broken;
-// [puna.Unsupported] an architecture that the llama.cpp inside doesn't know (a
-// [gguf.ArchError] inside); [puna.NoMemory].
+// Errors: [puna.NotFound] no such file; [puna.Invalid] not a GGUF, or broken, or it
+// died when it was tried (see [Prover]); [puna.Unsupported] an architecture that the
+// llama.cpp inside doesn't know (a [gguf.ArchError] inside); [puna.NoMemory].
 func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
 	if o.Name == "" {
 		o.Name = filepath.Base(o.Path)
@@ -83,6 +84,9 @@ func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
 		return nil, err
 	}
 	if err := file.Validate(); err != nil {
+		return nil, err
+	}
+	if err := e.prove(ctx, o); err != nil {
 		return nil, err
 	}
 	m := &Model{engine: e, opts: o, measured: measure(file), loops: map[shape]*runner{}}

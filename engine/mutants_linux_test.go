@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -22,7 +21,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
-	"github.com/puna-ai/puna/cgo/ggml"
 	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/internal/testmodel"
 )
@@ -111,7 +109,7 @@ func superviseMutants(t *testing.T, from, to int, count map[string]int) (next in
 	}
 	watchdog.Stop()
 	if err := cmd.Wait(); err != nil && at < to {
-		t.Errorf("mutant %d, %s, ends the process: %v\n%s", at, what, err, firstLines(stderr.String(), 40))
+		t.Errorf("mutant %d, %s, ends the process: %v\n%s", at, what, err, lastWords(stderr.String()))
 		at++
 	} else {
 		require.Equal(t, to, at, "the child ended early")
@@ -119,17 +117,16 @@ func superviseMutants(t *testing.T, from, to int, count map[string]int) (next in
 	return at
 }
 
-// firstLines is the beginning of what a process said when it died; C's messages come
-// right before Go's.
-func firstLines(s string, n int) string {
-	lines := strings.SplitN(s, "\n", n+1)
-	return strings.Join(lines[:min(n, len(lines))], "\n")
+// lastWords is what a process said right before Go's traceback, and its beginning.
+func lastWords(stderr string) string {
+	said, trace, _ := strings.Cut(stderr, "\ngoroutine ")
+	before, after := strings.Split(said, "\n"), strings.SplitN(trace, "\n", 16)
+	return strings.Join(append(before[max(0, len(before)-8):], after[:min(15, len(after))]...), "\n")
 }
 
 // runMutants is the child.
 func runMutants(t *testing.T, from, to int) {
 	limitAddresses(t, mutantAddresses)
-	ggml.SetLogger(slog.New(slog.DiscardHandler))
 	var bases [][]byte
 	for _, s := range mutantShapes {
 		data, err := os.ReadFile(testmodel.PathOf(t, s))

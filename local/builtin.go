@@ -21,6 +21,12 @@ func builtinModel(n name.Name) (*builtin.Model, bool) {
 	return m, err == nil && plain.EqualFold(n)
 }
 
+// isBuiltin reports whether m is a built-in model as [describeBuiltin] describes it.
+func isBuiltin(m *store.Model) bool {
+	b, ok := builtinModel(m.Name)
+	return ok && b.Digest() == "sha256:"+m.Digest
+}
+
 func builtinModelfile(m *builtin.Model) (*modelfile.File, error) {
 	return modelfile.Parse(strings.NewReader(m.Modelfile))
 }

@@ -109,10 +109,10 @@ func TestBookIgnoresDamage(t *testing.T) {
 }
 
 func TestFirstLine(t *testing.T) {
-	assert.Equal(t, "", firstLine(" \n"))
-	assert.Equal(t, ": a", firstLine("a\nb\n"))
-	assert.Equal(t, ": SIGILL: illegal instruction", firstLine("loading\nSIGILL: illegal instruction\nPC=0x1\n"))
-	assert.Len(t, firstLine(strings.Repeat("x", 1000)), 202)
+	assert.Equal(t, "", LastWords(" \n"))
+	assert.Equal(t, ": a", LastWords("a\nb\n"))
+	assert.Equal(t, ": SIGILL: illegal instruction", LastWords("loading\nSIGILL: illegal instruction\nPC=0x1\n"))
+	assert.Len(t, LastWords(strings.Repeat("x", 1000)), 202)
 }
 
 func TestNMSE(t *testing.T) {

@@ -113,12 +113,12 @@ func death(ctx context.Context, exit *exec.ExitError, stderr string) string {
 	if ctx.Err() != nil {
 		how = fmt.Sprintf("took longer than %s", proofTimeout)
 	}
-	return "its proof " + how + firstLine(stderr)
+	return "its proof " + how + LastWords(stderr)
 }
 
-// firstLine is what a process said about its death, for an error: Go's runtime names
-// the signal at the start of a line, after whatever C printed.
-func firstLine(stderr string) string {
+// LastWords is what a process said on stderr about its death, after a colon, for an
+// error: Go's runtime names the signal at the start of a line, after whatever C printed.
+func LastWords(stderr string) string {
 	var said string
 	for line := range strings.Lines(stderr) {
 		line = strings.TrimSpace(line)

@@ -88,6 +88,7 @@ func (c *config) openLocal(allowPaths bool, level slog.Level) (*local.Service, e
 			Log:     log,
 
 			CacheDisk: int64(c.cacheDisk),
+			Prover:    c.prover(),
 		},
 	})
 }

@@ -32,7 +32,7 @@ func newRootCommand(c *config) *cobra.Command {
 		newListCommand(c), newPsCommand(c), newShowCommand(c),
 		newStopCommand(c), newCopyCommand(c), newRemoveCommand(c),
 		newDoctorCommand(c), newKernelsCommand(c), newBenchCommand(c),
-		newVersionCommand(c), newOptionsTopic(),
+		newVersionCommand(c), newOptionsTopic(), newTryCommand(c),
 	)
 	return root
 }

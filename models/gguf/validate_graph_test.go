@@ -75,3 +75,31 @@ func TestValidateCharsmap(t *testing.T) {
 		}
 	}
 }
+
+func TestWordPiecesAreNoBytes(t *testing.T) {
+	kvs := with(with(llamaKV(), "tokenizer.ggml.model", "bert"), "tokenizer.ggml.token_type", []int32{-1, 3, 3, 1, 1, 6})
+	for _, id := range []string{"unknown", "bos", "seperator", "mask"} {
+		kvs = with(kvs, "tokenizer.ggml."+id+"_token_id", uint32(1))
+	}
+	f, err := decode(encode(t, kvs, llamaTensors()))
+	require.NoError(t, err)
+	assert.ErrorContains(t, f.Validate(), "token 5 is a byte")
+}
+
+func TestValidateRWKV(t *testing.T) {
+	for tokens, text := range map[[6]string]string{
+		{"a", "ab", `\n`, `\x0ab`, `\\`, `\\\t`}: "",
+		{"a", "b", "ab", "c", "d", "e"}:          "no newline token",
+		{"a", `\n`, "bc", "c", "d", "e"}:         "begin with the byte 0x62",
+		{"a", `\n`, `\xe4\xb8`, "c", "d", ""}:    "begin with the byte",
+	} {
+		f, err := decode(encode(t, with(with(llamaKV(), "tokenizer.ggml.model", "rwkv"), "tokenizer.ggml.tokens", tokens[:]), llamaTensors()))
+		require.NoError(t, err)
+		if text == "" {
+			assert.NoError(t, f.Validate())
+		} else {
+			assert.ErrorContains(t, f.Validate(), text)
+		}
+	}
+	assert.Equal(t, "a\t\n\r\\q\x0a\xfe", string(unescape([]byte(`a\t\n\r\\\q\x0a\xfe\x1`))))
+}

@@ -28,6 +28,9 @@ var tokenizers = map[string]tokenizer{
 	"plamo2": {1, 2, 0, -1, 3, -1, false, false},
 }
 
+// byteToken is the type of tokens that stand for one byte.
+const byteToken = 6
+
 // noToken is how files write that there is no such token: -1 as a u32.
 const noToken = math.MaxUint32
 
@@ -47,7 +50,7 @@ func (f *File) checkVocab() error {
 	if err := f.checkTokens(model, tokens); err != nil {
 		return err
 	}
-	if err := f.checkTokenData(tokens.Len); err != nil {
+	if err := f.checkTokenData(model, tokens.Len); err != nil {
 		return err
 	}
 	if err := f.checkMerges(model); err != nil {
@@ -71,9 +74,8 @@ func (f *File) checkTokens(model string, tokens *Array) error {
 	if i, j := twins(texts); j > 0 {
 		return f.failf("tokenizer.ggml.tokens", "tokens %d and %d are both %q", i, j, texts[i])
 	}
-	newline := func(t []byte) bool { return string(t) == "\n" || string(t) == `\n` || string(t) == `\x0a` }
-	if model == "rwkv" && !slices.ContainsFunc(texts, newline) {
-		return f.failf("tokenizer.ggml.tokens", "the vocabulary has no newline token")
+	if model == "rwkv" {
+		return f.checkRWKV(texts)
 	}
 	return nil
 }
@@ -98,16 +100,25 @@ func twins(texts [][]byte) (i, j int) {
 
 // checkTokenData checks the arrays that run beside the tokens; llama.cpp indexes
 // them without looking at their length.
-func (f *File) checkTokenData(tokens int) error {
-	for key, types := range map[string][]ValueType{
+func (f *File) checkTokenData(model string, tokens int) error {
+	for key, items := range map[string][]ValueType{
 		"tokenizer.ggml.scores":     {Float32},
 		"tokenizer.ggml.token_type": {Int32, Uint32},
 	} {
 		if _, ok := f.Get(key); !ok {
 			continue
 		}
-		if a := f.Array(key); a == nil || a.Len != tokens || !slices.Contains(types, a.Type) {
-			return f.failf(key, "it must be an array of %v with one item for each of %d tokens", types[0], tokens)
+		if a := f.Array(key); a == nil || a.Len != tokens || !slices.Contains(items, a.Type) {
+			return f.failf(key, "it must be an array of %v with one item for each of %d tokens", items[0], tokens)
+		}
+	}
+	types := f.Array("tokenizer.ggml.token_type")
+	if model != "bert" || types == nil {
+		return nil
+	}
+	for i, t := range types.All() {
+		if n, ok := toUint(t); ok && n == byteToken { // token_to_byte aborts
+			return f.failf("tokenizer.ggml.token_type", "token %d is a byte, which WordPiece vocabularies don't have", i)
 		}
 	}
 	return nil
