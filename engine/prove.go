@@ -52,7 +52,7 @@ func (e *Engine) prove(ctx context.Context, o LoadOptions) error {
 			return puna.Errorf(puna.Canceled, "trying %q: %w", o.Name, context.Cause(ctx))
 		}
 		if err != nil {
-			return puna.Errorf(puna.Internal, "trying %q in another process: %w", o.Name, err)
+			return puna.Errorf(puna.KindOf(err), "trying %q in another process: %w", o.Name, err)
 		}
 		v = verdict{Model: o.Name, Path: o.Path, Death: death, Version: p.Version, At: time.Now().UTC().Truncate(time.Second)}
 		if err := v.write(path); err != nil {

@@ -69,7 +69,7 @@ func tryWith(ctx context.Context, exe string, o engine.LoadOptions) (death strin
 		return "", nil
 	}
 	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() && ws.Signal() == syscall.SIGKILL {
-		return "", errors.New("it was killed, perhaps for lack of memory")
+		return "", puna.Errorf(puna.NoMemory, "the process was killed, perhaps for lack of memory")
 	}
 	return exit.String() + kernels.LastWords(stderr.String()), nil
 }
