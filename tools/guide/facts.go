@@ -30,7 +30,7 @@ type Names struct {
 var (
 	quoted      = regexp.MustCompile("`([^`]+)`")
 	command     = regexp.MustCompile(`\bpuna ([a-z]+)((?: (?:build|list|options)\b)?)([^|]*)`)
-	flag        = regexp.MustCompile(`(?:^|\s)(--?[a-z]+)`)
+	flag        = regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z-]*)`)
 	session     = regexp.MustCompile(`^/[a-z?]+`)
 	endpoint    = regexp.MustCompile(`/api/[a-z]+`)
 	environment = regexp.MustCompile(`\b(?:OLLAMA|PUNA)_[A-Z_]*[A-Z]\b`)
