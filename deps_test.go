@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"engine/sched":      {},
 	"engine/sample":     {"cgo/llama", "engine/grammar"},
 	"engine/grammar":    {},
+	"engine/spec":       {},
 	"engine/...":        {"engine/...", "cgo/..."},
 	"models/create":     {"models/...", "cgo/llama", "cgo/ggml"},
 	"models/builtin":    {"models/..."},
