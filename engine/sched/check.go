@@ -33,6 +33,9 @@ func (s *Scheduler) Check() error {
 		if q.span != nil {
 			return fmt.Errorf("sched: a waiting sequence holds id %d", q.span.id)
 		}
+		if len(q.draft) > 0 {
+			return fmt.Errorf("sched: a waiting sequence has a draft of %d tokens", len(q.draft))
+		}
 	}
 	for _, p := range spans {
 		if err := claim(p.id); err != nil {

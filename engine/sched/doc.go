@@ -13,6 +13,11 @@
 // in order of arrival, as large as [Config.MaxGap] lets them be beside generating
 // sequences.
 //
+// While batches are small ([Config.DraftRows]), generating sequences may add rows with
+// drafts of the tokens that come next ([Seq.Draft]). A row's output counts when all of
+// the draft before it was right, so the owner appends one token after another until
+// one isn't as drafted; the cells of the rest go with the next ops.
+//
 // Finished sequences stay in the cache as prefixes until their cells or ids are
 // needed, least recently used first and from their ends. A prompt shares the cells
 // of the longest prefix that any other sequence, running or finished, has computed;

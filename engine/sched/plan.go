@@ -12,7 +12,7 @@ func (s *Scheduler) Plan() ([]Op, *Batch) {
 	s.admitted = s.admitted[:0]
 	s.admit()
 	b := &s.batch
-	b.Rows, b.Chunks, b.decode = b.Rows[:0], b.Chunks[:0], 0
+	*b = Batch{Rows: b.Rows[:0], Chunks: b.Chunks[:0]}
 	s.planDecode(b)
 	s.planPrompts(b)
 	if !s.cfg.Plain {
@@ -21,15 +21,18 @@ func (s *Scheduler) Plan() ([]Op, *Batch) {
 	return s.Ops(), b
 }
 
-// Commit says that b was computed in took.
+// Commit says that b was computed in took. Each draft in it waits for [Scheduler.Append]
+// to say how much of it was right, or for the end of its sequence.
 func (s *Scheduler) Commit(b *Batch, took time.Duration) {
 	for _, c := range b.Chunks {
 		p := c.Seq.span
-		s.tree.extend(p, c.Seq.tokens[p.n:p.n+c.N])
+		s.tree.extend(p, c.Seq.tokens[p.n:p.n+c.N-c.Draft])
 		s.touch(p)
 		s.checkpoint(c.Seq)
 	}
-	s.pace.observe(took, b.decode, len(b.Rows)-b.decode)
+	if b.drafts == 0 {
+		s.pace.observe(took, b.decode, len(b.Rows)-b.decode)
+	}
 	s.shrink = 0
 }
 
@@ -41,6 +44,7 @@ func (s *Scheduler) Fail(b *Batch) {
 		return
 	}
 	for _, c := range b.Chunks {
+		c.Seq.draft = nil
 		p := c.Seq.span
 		s.ops = append(s.ops, Op{Dst: p.id, N: p.n})
 	}
@@ -185,10 +189,10 @@ func (s *Scheduler) demand(from *span, n int) int {
 	return total
 }
 
-// planDecode adds a row for each sequence that has one token to compute. Where the
-// cells don't suffice, the youngest give theirs up.
+// planDecode adds a row for each sequence that has one token to compute, and its draft
+// where there is room. Where the cells don't suffice, the youngest give theirs up.
 func (s *Scheduler) planDecode(b *Batch) {
-	limit := s.rows()
+	limit, rows := s.rows(), 0
 	for {
 		need := 0
 		for _, q := range s.running {
@@ -196,16 +200,43 @@ func (s *Scheduler) planDecode(b *Batch) {
 				need++
 			}
 		}
-		if s.reclaim(min(need, limit)) || !s.preemptYoungest() {
+		rows = min(need, limit)
+		if s.reclaim(rows) || !s.preemptYoungest() {
 			break
 		}
 	}
+	rows += s.promptRows() // drafts get what is left
 	for _, q := range s.running {
 		if len(b.Rows) < limit && !q.parked && q.pending() == 1 {
 			b.add(q, 1)
 			b.decode++
+			b.addDraft(q, s.draft(q, rows+b.drafts))
 		}
 	}
+}
+
+// promptRows is how many rows prompts would fill.
+func (s *Scheduler) promptRows() (n int) {
+	for _, q := range s.running {
+		if !q.parked && q.pending() >= 2 {
+			n += q.pending()
+		}
+	}
+	return n
+}
+
+// draft asks for q's draft, for a batch of so many rows without it. Cached prefixes
+// give up cells for it, running sequences don't.
+func (s *Scheduler) draft(q *Seq, rows int) []Token {
+	most := min(min(s.cfg.DraftRows, s.rows())-rows, q.limit-len(q.tokens)-1)
+	if q.Draft == nil || most < 1 {
+		return nil
+	}
+	draft := q.Draft(rows, most)
+	if !s.reclaim(rows + len(draft)) {
+		return draft[:max(0, s.unused()-rows)]
+	}
+	return draft
 }
 
 // planPrompts fills the batch with prompt chunks in order of arrival.
@@ -251,4 +282,15 @@ func (b *Batch) add(q *Seq, n int) {
 	last := at+n == len(q.tokens)
 	b.Rows[len(b.Rows)-1].Output = last
 	b.Chunks = append(b.Chunks, Chunk{Seq: q, First: first, N: n, Output: last})
+}
+
+// addDraft puts tokens that may follow q's behind its row.
+func (b *Batch) addDraft(q *Seq, draft []Token) {
+	for i, t := range draft {
+		b.Rows = append(b.Rows, Row{Token: t, Pos: int32(len(q.tokens) + i), ID: q.span.id, Output: true})
+	}
+	c := &b.Chunks[len(b.Chunks)-1]
+	c.N, c.Draft = c.N+len(draft), len(draft)
+	b.drafts += len(draft)
+	q.draft = draft
 }

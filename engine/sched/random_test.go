@@ -23,6 +23,8 @@ type world struct {
 	live map[*sched.Seq]int // tokens to generate yet
 	park map[*sched.Seq]bool
 	done int
+
+	accepted int // drafted tokens
 }
 
 func newWorld(t require.TestingT, seed uint64) *world {
@@ -32,6 +34,7 @@ func newWorld(t require.TestingT, seed uint64) *world {
 		Plain: rng.IntN(2) > 0, MaxGap: time.Duration(1+rng.IntN(500)) * time.Millisecond,
 	}
 	cfg.Running = rng.IntN(cfg.IDs + 1)
+	cfg.DraftRows = rng.IntN(2) * rng.IntN(20)
 	if rng.IntN(2) == 0 {
 		cfg.Store, cfg.CellBytes, cfg.Tidy = int64(rng.IntN(4000)), 1+int64(rng.IntN(4)), rng.IntN(2) == 0
 		cfg.Elsewhere = rng.IntN(2) * rng.IntN(8)
@@ -70,6 +73,36 @@ func (w *world) add() {
 	q := w.s.Add(p, limit)
 	q.Shift, q.Keep = w.rng.IntN(3) == 0, w.rng.IntN(len(p)+1)
 	w.live[q] = w.rng.IntN(60)
+	if w.rng.IntN(3) > 0 {
+		q.Draft = w.draft
+	}
+}
+
+// draft is of tokens as sampling finds them.
+func (w *world) draft(rows, most int) []sched.Token {
+	require.LessOrEqual(w.t, rows+most, min(w.cfg.DraftRows, w.cfg.Batch))
+	d := make([]sched.Token, w.rng.IntN(most+1))
+	for i := range d {
+		d[i] = sched.Token(w.rng.IntN(3))
+	}
+	return d
+}
+
+// sample appends a token for each row that counts, or ends the sequence.
+func (w *world) sample(b *sched.Batch, c sched.Chunk) {
+	for _, row := range append(b.Rows[c.First+c.N-c.Draft:c.First+c.N:c.First+c.N], sched.Row{Token: -1}) {
+		require.Equal(w.t, c.Seq.Len(), c.Seq.Computed())
+		w.live[c.Seq]--
+		t := sched.Token(w.rng.IntN(3))
+		if w.live[c.Seq] < 0 || w.s.Append(c.Seq, t) {
+			w.end(c.Seq, w.rng.IntN(10) == 0)
+			return
+		}
+		if t != row.Token {
+			return
+		}
+		w.accepted++
+	}
 }
 
 func (w *world) any() *sched.Seq {
@@ -147,13 +180,8 @@ func (w *world) step(faults bool) int {
 			require.Equal(w.t, c.Seq.Tokens()[:c.Seq.Computed()], w.kv.Tokens(b.Rows[c.First].ID))
 			require.True(w.t, slices.IsSortedFunc(b.Chunks, func(x, y sched.Chunk) int { return int(b.Rows[x.First].ID - b.Rows[y.First].ID) }))
 		}
-		if !c.Output {
-			continue
-		}
-		require.Equal(w.t, c.Seq.Len(), c.Seq.Computed())
-		w.live[c.Seq]--
-		if w.live[c.Seq] < 0 || w.s.Append(c.Seq, sched.Token(w.rng.IntN(3))) {
-			w.end(c.Seq, false)
+		if c.Output {
+			w.sample(b, c)
 		}
 	}
 	n := len(b.Rows)
@@ -207,7 +235,7 @@ func (w *world) finish() {
 }
 
 func TestRandomRuns(t *testing.T) {
-	done := 0
+	done, accepted := 0, 0
 	for seed := range uint64(300) {
 		w := newWorld(t, seed)
 		for range 200 {
@@ -216,8 +244,10 @@ func TestRandomRuns(t *testing.T) {
 		}
 		w.finish()
 		done += w.done
+		accepted += w.accepted
 	}
 	require.Greater(t, done, 5000)
+	require.Greater(t, accepted, 1000)
 }
 
 func FuzzSchedule(f *testing.F) {

@@ -25,6 +25,11 @@ type Config struct {
 	Plain   bool          // attention over one KV cache: prefixes can be shared and cut; else only copied where they end
 	MaxGap  time.Duration // target for a step that has both generating rows and prompt chunks; 0: 250 ms
 
+	// DraftRows is how many rows a batch may have for drafted tokens to be in it: with
+	// more of them, each makes the step as much longer as it saves. 0, and where Plain is
+	// false: no drafts.
+	DraftRows int
+
 	// Prefixes that leave the cells are kept in other memory, in up to Store bytes.
 	Store     int64 // 0: they are forgotten
 	Elsewhere int   // copies that may be kept in slower memory when they leave the store; 0: none
@@ -39,6 +44,11 @@ type Seq struct {
 	Keep  int  // tokens at the start that a shift keeps
 	Shift bool // drop tokens when the limit is reached, instead of being finished
 
+	// Draft proposes up to most tokens that may follow s's, for a batch that has rows rows
+	// without them. Plan calls it, and what it returns has to last until the next Plan. nil:
+	// no drafts.
+	Draft func(rows, most int) []Token
+
 	tokens []Token // prompt, then what was appended
 	limit  int
 	span   *span // its cells; nil while it waits
@@ -46,6 +56,8 @@ type Seq struct {
 	again  bool  // it was preempted
 	cached int   // tokens that weren't computed, when it first ran
 	stops  []int // where copies are to be made on the way, in order
+
+	draft []Token // in the batch, and in cells after span's once that is computed
 
 	hold   *Seq // it waits until this sequence
 	holdAt int  // has computed so many tokens
@@ -122,14 +134,16 @@ type Chunk struct {
 	Seq    *Seq
 	First  int // index of the first row
 	N      int
-	Output bool // the last row has logits
+	Output bool // the last of Seq's tokens is in it, and has logits
+	Draft  int  // rows at the end, with logits too, of tokens that Seq doesn't have yet
 }
 
 // Batch is the work of one step. It is valid until the next Plan.
 type Batch struct {
 	Rows   []Row
 	Chunks []Chunk
-	decode int // rows of sequences that generate
+	decode int // rows of sequences that generate, without their drafts
+	drafts int // drafted rows
 }
 
 // Scheduler is described in the package's documentation.
@@ -162,6 +176,9 @@ func New(cfg Config) *Scheduler {
 	if cfg.MaxGap <= 0 {
 		cfg.MaxGap = 250 * time.Millisecond
 	}
+	if !cfg.Plain {
+		cfg.DraftRows = 0
+	}
 	s := &Scheduler{cfg: cfg, store: store{budget: cfg.Store}}
 	for id := cfg.IDs - 1; id >= 0; id-- {
 		s.free = append(s.free, ID(id))
@@ -181,8 +198,15 @@ func (s *Scheduler) Add(prompt []Token, limit int) *Seq {
 }
 
 // Append adds a sampled token to q. It reports whether q is full: it has reached
-// its limit and doesn't shift, so nothing more can be computed for it.
+// its limit and doesn't shift, so nothing more can be computed for it. A token that was
+// drafted is computed already; any other ends the draft, whose cells go.
 func (s *Scheduler) Append(q *Seq, t Token) (full bool) {
+	if len(q.draft) > 0 && q.draft[0] == t {
+		s.tree.extend(q.span, q.draft[:1])
+		q.draft = q.draft[1:]
+	} else {
+		s.reject(q)
+	}
 	q.tokens = append(q.tokens, t)
 	if len(q.tokens) < q.limit {
 		return false
@@ -218,6 +242,7 @@ func (s *Scheduler) Park(q *Seq, parked bool) { q.parked = parked }
 // use.
 func (s *Scheduler) Finish(q *Seq) {
 	s.remove(q)
+	s.reject(q)
 	if q.span != nil {
 		s.retire(q.span)
 		q.span = nil
@@ -227,9 +252,18 @@ func (s *Scheduler) Finish(q *Seq) {
 // Drop ends q and forgets what it computed.
 func (s *Scheduler) Drop(q *Seq) {
 	s.remove(q)
+	s.reject(q)
 	if q.span != nil {
 		s.release(q.span)
 		q.span = nil
+	}
+}
+
+// reject drops the cells of what is left of q's draft.
+func (s *Scheduler) reject(q *Seq) {
+	if len(q.draft) > 0 {
+		q.draft = nil
+		s.ops = append(s.ops, Op{Dst: q.span.id, N: q.span.n})
 	}
 }
 

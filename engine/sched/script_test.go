@@ -23,7 +23,9 @@ import (
 //	step [MS] -> BATCH        plan, decode in MS milliseconds (10), append a token to
 //	                          each sequence with an output; "cp a>b N", "rm a N",
 //	                          "save a KEY", "restore KEY>a" and "forget KEY" are the
-//	                          ops, then "a 0:40*" rows 0 to 39 of a with an output
+//	                          ops, then "a 0:40*" rows 0 to 39 of a with an output,
+//	                          "a 40:44*3" three of them drafted
+//	draft NAME N [M]          NAME drafts N tokens from now on, of which M are right
 //	fail -> BATCH             the same, but the decode fails
 //	noslot -> BATCH           the same for want of room
 //	end NAME | drop NAME | park NAME | unpark NAME | clear
@@ -38,12 +40,13 @@ type script struct {
 	names map[*sched.Seq]string
 	ids   map[sched.ID]string
 	next  sched.Token
+	right map[*sched.Seq]int // drafted tokens
 }
 
 func run(t *testing.T, cfg sched.Config, text string) {
 	t.Helper()
 	sc := &script{t: t, s: sched.New(cfg), kv: kvsim.New(cfg.Cells), cfg: cfg, seqs: map[string]*sched.Seq{},
-		names: map[*sched.Seq]string{}, ids: map[sched.ID]string{}, next: 1 << 20}
+		names: map[*sched.Seq]string{}, ids: map[sched.ID]string{}, next: 1 << 20, right: map[*sched.Seq]int{}}
 	sc.kv.Exact = !cfg.Plain
 	for n, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		line, want, _ := strings.Cut(strings.TrimSpace(line), "->")
@@ -75,6 +78,10 @@ func (sc *script) line(f []string) string {
 		if p, ok := sc.s.Unkept(); ok {
 			return strconv.Itoa(len(p.Tokens))
 		}
+	case "draft":
+		n, _ := strconv.Atoi(f[2])
+		sc.right[q], _ = strconv.Atoi(strings.Join(f[3:], ""))
+		q.Draft = func(_, most int) []sched.Token { return make([]sched.Token, min(n, most)) }
 	case "use":
 		require.NoError(sc.t, sc.kv.Apply(sc.s.Ops()))
 		u := sc.s.Usage()
@@ -139,8 +146,11 @@ func (sc *script) step(how string, took time.Duration) string {
 	maps.Copy(sc.ids, after)
 	for _, c := range b.Chunks {
 		first := b.Rows[c.First].Pos
-		star := map[bool]string{true: "*"}[c.Output]
-		out = append(out, fmt.Sprintf("%s %d:%d%s", sc.names[c.Seq], first, int(first)+c.N, star))
+		mark := map[bool]string{true: "*"}[c.Output]
+		if c.Draft > 0 {
+			mark += strconv.Itoa(c.Draft)
+		}
+		out = append(out, fmt.Sprintf("%s %d:%d%s", sc.names[c.Seq], first, int(first)+c.N, mark))
 	}
 	switch how {
 	case "fail", "noslot":
@@ -156,15 +166,31 @@ func (sc *script) step(how string, took time.Duration) string {
 	require.NoError(sc.t, sc.kv.Decode(b.Rows))
 	sc.s.Commit(b, took)
 	for _, c := range b.Chunks {
-		if c.Output {
-			sc.next++
-			if sc.s.Append(c.Seq, sc.next) {
-				sc.s.Finish(c.Seq)
-				out = append(out, sc.names[c.Seq]+" full")
-			}
+		if c.Output && sc.sample(c) {
+			out = append(out, sc.names[c.Seq]+" full")
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// sample appends a token for each row that counts. Drafted tokens are 0, others new.
+func (sc *script) sample(c sched.Chunk) (full bool) {
+	for n := range c.Draft + 1 {
+		assert.Equal(sc.t, c.Seq.Len(), c.Seq.Computed())
+		token := sched.Token(0)
+		if n >= min(c.Draft, sc.right[c.Seq]) {
+			sc.next++
+			token = sc.next
+		}
+		if sc.s.Append(c.Seq, token) {
+			sc.s.Finish(c.Seq)
+			return true
+		}
+		if token != 0 {
+			break
+		}
+	}
+	return false
 }
 
 var small = sched.Config{Cells: 100, IDs: 4, Batch: 16, Plain: true, MaxGap: 100 * time.Millisecond}
