@@ -2,8 +2,11 @@
 // decodes it, samples a token for each row that has an output, and hands the text
 // to the requests.
 //
-// What computes is behind two interfaces, [Backend] (a context) and [Picker] (a
-// request's sampler), so the package has no C and its tests run fakes under the race
+// Rows of drafted tokens are sampled one after another, as long as each token is the
+// one that the next row was computed for; what a step makes is one output.
+//
+// What computes is behind interfaces, [Backend] (a context), [Picker] (a request's
+// sampler) and [Drafter], so the package has no C and its tests run fakes under the race
 // detector.
 //
 // Requests enter with [Loop.Submit] and read their outputs with [Request.Next]. A

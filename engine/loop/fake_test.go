@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +20,7 @@ import (
 )
 
 // fake is a context whose "logits" are a number that depends on every token that
-// the cache holds for the row's sequence.
+// the cache holds for the row's sequence, up to the row.
 type fake struct {
 	t      testing.TB
 	kv     *kvsim.KV
@@ -82,7 +83,7 @@ func (f *fake) Decode(rows []sched.Row) error {
 
 func (f *fake) Logits(row int) []float32 {
 	require.True(f.t, f.rows[row].Output)
-	return []float32{float32(next(f.kv.Tokens(f.rows[row].ID)))}
+	return []float32{float32(next(f.kv.Tokens(f.rows[row].ID)[:f.rows[row].Pos+1]))}
 }
 
 func (f *fake) SetAbort(on bool) {
@@ -157,6 +158,7 @@ type fixture struct {
 	f      *fake
 	opened atomic.Int64
 	closed atomic.Int64 // pickers
+	right  func() int   // how many tokens of the next draft are right; nil: nothing is drafted
 }
 
 func newFixture(t testing.TB, cfg sched.Config, set func(*fake)) *fixture {
@@ -173,7 +175,11 @@ func newFixture(t testing.TB, cfg sched.Config, set func(*fake)) *fixture {
 
 func (fx *fixture) request(prompt []sched.Token, limit, most int) *Request {
 	fx.opened.Add(1)
-	return &Request{Prompt: prompt, Limit: limit, Max: most, Picker: &fakePicker{closed: &fx.closed}}
+	r := &Request{Prompt: prompt, Limit: limit, Max: most, Picker: &fakePicker{closed: &fx.closed}}
+	if fx.right != nil {
+		r.Drafter = &fakeDrafter{tokens: slices.Clone(prompt), right: fx.right}
+	}
+	return r
 }
 
 // read collects an answer.

@@ -58,6 +58,16 @@ type Picker interface {
 	Close()
 }
 
+// Drafter proposes what may follow in one request. What is wrong of it costs time and
+// changes nothing: a draft's tokens count where the picker chooses them too.
+type Drafter interface {
+	// Add takes in the next token of the answer.
+	Add(t sched.Token)
+	// Draft returns up to most tokens that may follow, for a batch that has rows rows
+	// without them. They are valid until the next Draft.
+	Draft(rows, most int) []sched.Token
+}
+
 // Pick is a chosen token.
 type Pick struct {
 	Token    sched.Token
@@ -200,6 +210,8 @@ type Stats struct {
 	Prompt    int64 // tokens of prompts computed
 	Cached    int64 // tokens of prompts taken from cells that were there
 	Generated int64
+	Drafted   int64         // tokens
+	Accepted  int64         // of the drafted
 	Decode    time.Duration // in Backend.Decode
 	Step      time.Duration // of all steps: plan, decode, sample, commit
 	sched.Usage

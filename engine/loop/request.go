@@ -22,6 +22,8 @@ type Request struct {
 	Keep   int           // tokens at the start that a shift keeps
 	Picker Picker        // closed by the loop
 
+	Drafter Drafter // of the loop's goroutine from Submit on; nil: nothing is drafted
+
 	loop   *Loop
 	out    chan Output
 	parked atomic.Bool
@@ -32,6 +34,8 @@ type Request struct {
 	// Of the loop's goroutine.
 	seq       *sched.Seq
 	generated int
+	drafted   int
+	accepted  int
 	started   time.Time // zero: nothing computed yet
 	first     time.Time
 }
@@ -50,6 +54,8 @@ type Result struct {
 	Tokens    []sched.Token // prompt and answer, less what shifts dropped and the end token
 	Cached    int           // tokens of the prompt that weren't computed
 	Generated int           // tokens, the end token included
+	Drafted   int           // tokens
+	Accepted  int           // of the drafted
 	Prompt    time.Duration // from the first step with this request to its first token
 	Eval      time.Duration // from the first token to the last
 }
@@ -77,6 +83,17 @@ func (r *Request) Cancel() {
 	defer r.loop.mu.Unlock()
 	r.loop.cancel(r)
 	r.loop.signal()
+}
+
+// draft is its sequence's [sched.Seq.Draft]: no more than Max lets be used.
+func (r *Request) draft(rows, most int) []sched.Token {
+	if r.Max > 0 {
+		most = min(most, r.Max-r.generated-1)
+	}
+	if most < 1 {
+		return nil
+	}
+	return r.Drafter.Draft(rows, most)
 }
 
 func (l *Loop) changedRequest(r *Request) {

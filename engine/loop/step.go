@@ -99,6 +99,9 @@ func (l *Loop) collect() bool {
 	for _, r := range inbox {
 		r.seq = l.s.Add(r.Prompt, r.Limit)
 		r.seq.Owner, r.seq.Keep, r.seq.Shift = r, r.Keep, r.Shift
+		if r.Drafter != nil {
+			r.seq.Draft = r.draft
+		}
 	}
 	for _, r := range changed {
 		switch _, active := l.active[r]; {
@@ -134,8 +137,8 @@ func (l *Loop) step(batch *sched.Batch, began time.Time) {
 		return
 	}
 	l.s.Commit(batch, took)
-	l.count(batch, start)
 	picks := l.pick(batch)
+	l.count(batch, picks, start)
 	now := l.cfg.Now()
 	for i := range picks {
 		l.commit(&picks[i], now)
@@ -143,10 +146,10 @@ func (l *Loop) step(batch *sched.Batch, began time.Time) {
 	l.publish(batch, took, l.cfg.Now().Sub(began))
 }
 
-// count notes the start of requests that are new, and what of the batch belongs to
-// prompts.
-func (l *Loop) count(batch *sched.Batch, start time.Time) {
-	var prompt, cached int
+// count notes the start of requests that are new, and what the tokens of the batch
+// were: before anyone has an output, so that the counters are right for who has one.
+func (l *Loop) count(batch *sched.Batch, picks []picked, start time.Time) {
+	var prompt, cached, drafted, generated int
 	for _, c := range batch.Chunks {
 		r := c.Seq.Owner.(*Request)
 		if r.started.IsZero() {
@@ -154,13 +157,22 @@ func (l *Loop) count(batch *sched.Batch, start time.Time) {
 			cached += c.Seq.Cached()
 		}
 		if r.generated == 0 {
-			prompt += c.N
+			prompt += c.N - c.Draft
 		}
+		drafted += c.Draft
+		r.drafted += c.Draft
+	}
+	for _, p := range picks {
+		generated += len(p.picks)
+		p.r.accepted += len(p.picks) - 1
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.Prompt += int64(prompt)
 	l.stats.Cached += int64(cached)
+	l.stats.Generated += int64(generated)
+	l.stats.Drafted += int64(drafted)
+	l.stats.Accepted += int64(generated - len(picks))
 }
 
 // arm notes who is in the batch. It returns false when all of them are canceled.
@@ -229,26 +241,36 @@ func (l *Loop) reset(err error) {
 	l.s = newScheduler(l.cfg)
 }
 
-// commit takes in a pick.
+// commit takes in the picks of a request, and hands out their text as one output.
 func (l *Loop) commit(p *picked, now time.Time) {
-	r := p.r
-	if r.generated++; r.generated == 1 {
-		r.first = now
+	r, out := p.r, Output{}
+	for _, pick := range p.picks {
+		if r.generated++; r.generated == 1 {
+			r.first = now
+		}
+		out.Text += pick.Text
+		out.Logprobs = append(out.Logprobs, pick.Logprobs...)
+		switch {
+		case pick.Err != nil:
+			l.drop(r, pick.Err)
+			return
+		case pick.End != "":
+			out.End = r.result(pick.End, now)
+			l.end(r, out)
+			return
+		case l.s.Append(r.seq, pick.Token), r.Max > 0 && r.generated >= r.Max:
+			rest := r.Picker.Flush()
+			out.Text += rest.Text
+			out.Logprobs = append(out.Logprobs, rest.Logprobs...)
+			out.End = r.result(puna.DoneLength, now)
+			l.end(r, out)
+			return
+		}
+		if r.Drafter != nil {
+			r.Drafter.Add(pick.Token)
+		}
 	}
-	out := Output{Text: p.Text, Logprobs: p.Logprobs}
-	switch {
-	case p.Err != nil:
-		l.drop(r, p.Err)
-	case p.End != "":
-		out.End = r.result(p.End, now)
-		l.end(r, out)
-	case l.s.Append(r.seq, p.Token), r.Max > 0 && r.generated >= r.Max:
-		rest := r.Picker.Flush()
-		out.Text += rest.Text
-		out.Logprobs = append(out.Logprobs, rest.Logprobs...)
-		out.End = r.result(puna.DoneLength, now)
-		l.end(r, out)
-	case out.Text != "":
+	if out.Text != "" {
 		r.send(l, out)
 	}
 }
@@ -259,6 +281,8 @@ func (r *Request) result(reason puna.DoneReason, now time.Time) *Result {
 		Tokens:    append([]sched.Token(nil), r.seq.Tokens()...),
 		Cached:    r.seq.Cached(),
 		Generated: r.generated,
+		Drafted:   r.drafted,
+		Accepted:  r.accepted,
 		Prompt:    r.first.Sub(r.started),
 		Eval:      now.Sub(r.first),
 	}
@@ -297,9 +321,4 @@ func (l *Loop) publish(batch *sched.Batch, decode, step time.Duration) {
 	l.stats.Steps++
 	l.stats.Decode += decode
 	l.stats.Step += step
-	for _, c := range batch.Chunks {
-		if c.Output {
-			l.stats.Generated++
-		}
-	}
 }

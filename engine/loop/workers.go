@@ -2,6 +2,7 @@ package loop
 
 import (
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,11 +20,12 @@ type workers struct {
 	picks  []picked
 }
 
-// picked is a row to sample, and then its result.
+// picked is the rows of a request to sample, and then the results.
 type picked struct {
-	Pick
 	r      *Request
-	logits []float32
+	logits [][]float32 // of the sequence's last token, then of each drafted one
+	draft  []sched.Row
+	picks  []Pick // as many as count
 }
 
 func (w *workers) start(n int) {
@@ -46,13 +48,20 @@ func (w *workers) stop() {
 	}
 }
 
-// pick samples every row that has an output.
+// pick samples every row that has an output and counts.
 func (l *Loop) pick(batch *sched.Batch) []picked {
 	w := &l.work
 	w.picks = w.picks[:0]
 	for _, c := range batch.Chunks {
-		if c.Output {
-			w.picks = append(w.picks, picked{r: c.Seq.Owner.(*Request), logits: l.b.Logits(c.First + c.N - 1)})
+		if !c.Output {
+			continue
+		}
+		n := len(w.picks)
+		w.picks = slices.Grow(w.picks, 1)[:n+1]
+		p, end := &w.picks[n], c.First+c.N
+		*p = picked{r: c.Seq.Owner.(*Request), logits: p.logits[:0], draft: batch.Rows[end-c.Draft : end], picks: p.picks[:0]}
+		for row := end - c.Draft - 1; row < end; row++ {
+			p.logits = append(p.logits, l.b.Logits(row))
 		}
 	}
 	w.next.Store(0)
@@ -76,12 +85,23 @@ func (w *workers) run(worker int) {
 	}
 }
 
-// run samples; a panic is this request's error.
+// run samples row by row, as long as the token is the one that the next row is for.
 func (p *picked) run(worker int) {
+	for i, logits := range p.logits {
+		pick := p.r.pick(worker, logits)
+		p.picks = append(p.picks, pick)
+		if pick.Err != nil || pick.End != "" || i < len(p.draft) && pick.Token != p.draft[i].Token {
+			return
+		}
+	}
+}
+
+// pick samples; a panic is this request's error.
+func (r *Request) pick(worker int, logits []float32) (pick Pick) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.Pick = Pick{Err: puna.Errorf(puna.Internal, "sampling failed: %v\n%s", v, debug.Stack())}
+			pick = Pick{Err: puna.Errorf(puna.Internal, "sampling failed: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	p.Pick = p.r.Picker.Pick(worker, p.logits)
+	return r.Picker.Pick(worker, logits)
 }
