@@ -136,9 +136,11 @@ type Done struct {
 	Context   []int // of a completion: tokens of prompt and answer, for the next request
 	Truncated int   // tokens of the prompt that were cut to fit the context; 0: none
 
-	PromptTokens int // tokens of the prompt, reused ones included
-	CachedTokens int // of these, how many came from the prefix cache
-	EvalTokens   int // tokens generated
+	PromptTokens   int // tokens of the prompt, reused ones included
+	CachedTokens   int // of these, how many came from the prefix cache
+	EvalTokens     int // tokens generated
+	DraftTokens    int // drafted by speculation; 0 also where another server answered
+	AcceptedTokens int // of these, how many the answer has
 
 	TotalDuration      time.Duration
 	LoadDuration       time.Duration

@@ -26,6 +26,9 @@ type Options struct {
 	Stop       []string `json:"stop,omitempty"`        // strings that end the answer, themselves left out
 	IgnoreEOS  *bool    `json:"ignore_eos,omitempty"`  // go on past the end of turn; default false
 
+	// Of speed alone.
+	DraftNumPredict *int `json:"draft_num_predict,omitempty"` // tokens drafted at once, at most; -1, the default: as many as pay, 0: none
+
 	// Of sampling, in the order of llama.cpp's chain.
 	Seed             *int               `json:"seed,omitempty"`       // -1, the default: random
 	LogitBias        map[string]float64 `json:"logit_bias,omitempty"` // token id, in decimal, to an addend of its logit

@@ -26,6 +26,7 @@ const (
 	otherRunning = 8    // by default, where each sequence has a state or window of its own
 	cellAlign    = 256  // of n_ctx, in llama.cpp
 	maxFiles     = 4096 // with prefixes, that a context keeps in view
+	draftRows    = 16   // of a batch with drafts
 
 	keepAfter = 2 * time.Second // without requests, until prefixes are saved on disk
 )
@@ -229,7 +230,7 @@ func (m *Model) schedule(s shape, cells int) sched.Config {
 		if running == 0 {
 			running = maxRunning
 		}
-		cfg.IDs = min(running+cachedIDs, maxIDs)
+		cfg.IDs, cfg.DraftRows = min(running+cachedIDs, maxIDs), draftRows
 		cfg.Tidy = !m.engine.hasGPU()
 	default:
 		if running == 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/puna-ai/puna/engine/grammar"
 	"github.com/puna-ai/puna/engine/loop"
 	"github.com/puna-ai/puna/engine/sample"
+	"github.com/puna-ai/puna/engine/spec"
 	"github.com/puna-ai/puna/models/parse"
 )
 
@@ -111,6 +112,7 @@ func (a *answer) submit() error {
 		a.r = &loop.Request{
 			Prompt: a.prompt.tokens, Limit: a.limit, Picker: pick,
 			Max: max(0, puna.Or(a.opts.NumPredict, -1)), Keep: a.m.keep(a.opts, len(a.prompt.tokens)),
+			Drafter: a.drafter(),
 		}
 		if a.r.Shift = puna.Or(a.req.Shift, false) && puna.Or(a.opts.NumPredict, -1) != -2; a.r.Shift && a.r.Max == 0 {
 			a.r.Max = shiftFactor * a.limit
@@ -146,6 +148,18 @@ func (a *answer) picker(run *runner) (*picker, error) {
 		vocab: m.vocab, sampler: s, scratch: run.scratch, eog: m.eog, text: holder{stops: a.opts.Stop},
 		logprobs: a.req.Logprobs, top: a.req.TopLogprobs, wake: a.prompt.wake,
 	}, nil
+}
+
+// drafter is nil where nothing is to be drafted.
+func (a *answer) drafter() loop.Drafter {
+	most := puna.Or(a.opts.DraftNumPredict, -1)
+	if most == 0 || !a.m.plain {
+		return nil
+	}
+	if most < 0 {
+		most = draftRows
+	}
+	return spec.New(a.prompt.tokens, most)
 }
 
 // stream turns outputs into events.
@@ -192,6 +206,7 @@ func (a *answer) done(r *loop.Result) *puna.Done {
 	d := &puna.Done{
 		Reason: r.Reason, Truncated: a.prompt.cut,
 		PromptTokens: len(a.prompt.tokens), CachedTokens: r.Cached, EvalTokens: r.Generated,
+		DraftTokens: r.Drafted, AcceptedTokens: r.Accepted,
 		TotalDuration: time.Since(a.began), LoadDuration: a.load,
 		PromptEvalDuration: r.Prompt, EvalDuration: r.Eval,
 	}

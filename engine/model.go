@@ -143,6 +143,8 @@ type Stats struct {
 	PromptTokens    int64 // computed
 	CachedTokens    int64 // of prompts, reused instead
 	GeneratedTokens int64
+	DraftedTokens   int64
+	AcceptedTokens  int64 // of the drafted, generated too
 	Preempted       int64 // times a request lost its cells to others and was computed again
 	Cells           int   // of the KV caches
 	CellsUsed       int   // by running requests and cached prefixes
@@ -176,6 +178,7 @@ func (m *Model) Stats() Stats {
 	return Stats{
 		Requests: sum.Requests, Running: sum.Running, Waiting: sum.Waiting, Steps: sum.Steps,
 		PromptTokens: sum.Prompt, CachedTokens: sum.Cached, GeneratedTokens: sum.Generated,
+		DraftedTokens: sum.Drafted, AcceptedTokens: sum.Accepted,
 		Preempted: sum.Preempts, Cells: cells, CellsUsed: sum.Usage.Cells, CachedPrefixes: sum.Prefixes,
 		StoredPrefixes: sum.Copies, StoredBytes: sum.Stored,
 		DecodeTime: sum.Decode, StepTime: sum.Step, Embedding: embedded,
@@ -189,6 +192,8 @@ func add(a, b loop.Stats) loop.Stats {
 	a.Prompt += b.Prompt
 	a.Cached += b.Cached
 	a.Generated += b.Generated
+	a.Drafted += b.Drafted
+	a.Accepted += b.Accepted
 	a.Decode += b.Decode
 	a.Step += b.Step
 	a.Preempts += b.Preempts

@@ -142,9 +142,10 @@ func (b *bencher) together(ctx context.Context, streams, prompt, tokens int) (sa
 	return all, nil
 }
 
-// generate answers one new prompt greedily, past any end of turn.
+// generate answers one new prompt greedily, past any end of turn. Nothing is drafted:
+// how much of a draft is right depends on the text, and this one is noise.
 func (b *bencher) generate(ctx context.Context, words, tokens int) (sample, error) {
-	opts := puna.Options{NumPredict: &tokens, Temperature: new(0.0), IgnoreEOS: new(true)}
+	opts := puna.Options{NumPredict: &tokens, Temperature: new(0.0), IgnoreEOS: new(true), DraftNumPredict: new(0)}
 	req := &puna.Request{Model: b.model, Prompt: randomText(words), Raw: true, Options: b.options.Over(opts)}
 	start := time.Now()
 	var s sample

@@ -128,6 +128,9 @@ func (p *printer) finish(d *puna.Done) {
 	if s := d.EvalDuration.Seconds(); s > 0 {
 		line("eval rate", "%.2f tokens/s", float64(d.EvalTokens)/s)
 	}
+	if d.DraftTokens > 0 {
+		line("draft count", "%d tokens (%d of them right)", d.DraftTokens, d.AcceptedTokens)
+	}
 	line("done reason", "%s", d.Reason)
 }
 
