@@ -63,6 +63,9 @@ func (s settings) run(ctx context.Context) error {
 	if flag.Arg(0) == "reuse" {
 		return s.reuse(ctx)
 	}
+	if flag.Arg(0) == "spec" {
+		return s.spec(ctx, flag.Args()[1:])
+	}
 	tmp, err := os.MkdirTemp("", "puna-bench")
 	if err != nil {
 		return err

@@ -155,10 +155,11 @@ func (b *bencher) longPrompt(ctx context.Context) error {
 	return nil
 }
 
-// generate answers a new prompt greedily, past any end of turn.
+// generate answers a new prompt greedily, past any end of turn, without drafts: the
+// reference has none.
 func (b *bencher) generate(ctx context.Context, prompt string, tokens int) (run, error) {
 	return generate(ctx, b.model, &puna.Request{Prompt: prompt, Template: "{{ .Prompt }}", Options: puna.Options{
-		NumPredict: &tokens, Temperature: new(0.0), IgnoreEOS: new(true)}})
+		NumPredict: &tokens, Temperature: new(0.0), IgnoreEOS: new(true), DraftNumPredict: new(0)}})
 }
 
 func generate(ctx context.Context, g puna.Generator, req *puna.Request) (run, error) {

@@ -59,7 +59,7 @@ func (f *fixture) load(t *testing.T, o engine.LoadOptions) *engine.Model {
 // answer generates n tokens greedily and returns the tokens of the prompt and of
 // the answer, and how many of the prompt's came from the prefix cache.
 func answer(m *engine.Model, prompt string, n int) (in, out []int, cached int, err error) {
-	req := &puna.Request{Prompt: prompt, Template: "{{ .Prompt }}", Options: puna.Options{NumPredict: &n, Temperature: new(0.0), IgnoreEOS: new(true)}}
+	req := &puna.Request{Prompt: prompt, Template: "{{ .Prompt }}", Options: puna.Options{NumPredict: &n, Temperature: new(0.0), IgnoreEOS: new(true), DraftNumPredict: new(0)}}
 	for ev, err := range m.Generate(context.Background(), req) {
 		if err != nil {
 			return nil, nil, 0, err
