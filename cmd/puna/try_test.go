@@ -14,14 +14,6 @@ import (
 	"github.com/puna-ai/puna/internal/testmodel"
 )
 
-// TestMain plays the puna program for children.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "try" {
-		os.Exit(run())
-	}
-	os.Exit(m.Run())
-}
-
 func TestTryInAnotherProcess(t *testing.T) {
 	good := testmodel.PathOf(t, testmodel.Encoder)
 	broken := filepath.Join(t.TempDir(), "broken.gguf")
