@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"engine":            {"engine/...", "cgo/...", "models/gguf", "models/template", "models/parse"},
 	"engine/sched":      {},
 	"engine/sample":     {"cgo/llama", "engine/grammar"},
-	"engine/grammar":    {},
+	"engine/grammar":    {"models/parse"},
 	"engine/spec":       {},
 	"engine/...":        {"engine/...", "cgo/..."},
 	"models/create":     {"models/...", "cgo/llama", "cgo/ggml"},
