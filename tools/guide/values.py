@@ -1,6 +1,9 @@
 """Values for the slots of questions and tools. The last tenth (at least three) of each list are only for evaluation."""
 
 import random
+import re
+from functools import cache
+from pathlib import Path
 
 NAMES = """Ana Ben Carla David Elena Felix Greta Hugo Ida Jonas Karin Leo Maria Nina Oscar Paula Rita Sara Tom Uma Victor
 Wendy Yara Zoe Alice Bob Clara Dora Emil Fiona Georg Hanna Ivan Julia Kevin Laura Max Nora Otto Peter Rosa Simon Tina Vera Walter
@@ -50,6 +53,17 @@ LISTS = {
 SYLLABLES = [a + b for a in "b d f g k l m n p r s t v z ch st br tr".split() for b in "a e i o u an el or in us ar".split()]
 
 
+FREE = 0.5  # of a list's values in training: with a short list alone, a model learns the list instead of copying
+
+
+@cache
+def vocabulary():
+    """Words of all facts, without those of held-out values."""
+    held = {w for values in [WORDS, CITIES, *LISTS.values()] for v in part(values, True) for w in re.split(r"\W|_", v.lower())}
+    text = " ".join(p.read_text() for p in sorted((Path(__file__).parent / "facts").glob("*.txt")))
+    return sorted({w for w in re.findall(r"(?<![\w/`{-])[a-z]{3,11}(?![\w/`}-])", text)} - held)
+
+
 def part(values, held):
     """The training or the held-out part of a list."""
     cut = len(values) - max(3, len(values) // 10)  # two of a kind must differ
@@ -62,6 +76,31 @@ class Values:
     def __init__(self, rng: random.Random, held=False):
         self.rng, self.held = rng, held
 
+    def words(self, least, most):
+        return " ".join(self.rng.choice(vocabulary()) if self.rng.random() < 0.8 else self.made_up() for _ in range(self.rng.randint(least, most)))
+
+    def free(self, kind):
+        """A value of a kind that is on no list; None where only listed ones make sense."""
+        rng = self.rng
+        capitals = lambda least, most: "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(rng.randint(least, most)))
+        match kind:
+            case "phrase" | "task":
+                return self.words(2, 6)
+            case "topic" | "event" | "device" | "food":
+                return self.words(1, 3)
+            case "room" | "unit" | "table" | "state" | "food1" | "color" | "animal":
+                return self.words(1, 1)
+            case "lang" | "sign":
+                return self.words(1, 1).capitalize()
+            case "day":
+                return f"{rng.randint(2020, 2039)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+            case "currency":
+                return capitals(3, 3)
+            case "ticker":
+                return capitals(2, 5)
+            case "shell":
+                return self.words(1, 2) + rng.choice(["", f" -{rng.choice('abcdefhlmnrtvx')}", " ."])
+
     def of(self, values):
         return self.rng.choice(part(values, self.held)).replace("_", " ")
 
@@ -72,10 +111,16 @@ class Values:
         return self.made_up().capitalize() if self.rng.random() < 0.3 else self.of(NAMES)
 
     def city(self):
-        return self.made_up().capitalize() if self.rng.random() < 0.25 else self.of(CITIES)
+        r = self.rng.random()
+        if r < 0.15 and not self.held:
+            return self.words(1, 2).title()
+        return self.made_up().capitalize() if r < 0.35 else self.of(CITIES)
 
     def word(self):
-        return self.made_up() if self.rng.random() < 0.3 else self.of(WORDS)
+        r = self.rng.random()
+        if r < 0.3 and not self.held:
+            return self.words(1, 1)
+        return self.made_up() if r < 0.5 else self.of(WORDS)
 
     def model(self):
         r = self.rng.random()
@@ -113,4 +158,5 @@ class Values:
                 return rng.choice(["", "", "/tmp/", "docs/"]) + self.word() + rng.choice([".txt", ".md", ".go", ".json", ".csv"])
             case "url":
                 return f"https://{self.word()}.{rng.choice(['com', 'org', 'io'])}" + rng.choice(["", "/" + self.word()])
-        return self.of(LISTS[kind])
+        free = None if self.held or self.rng.random() > FREE else self.free(kind)
+        return free or self.of(LISTS[kind])
