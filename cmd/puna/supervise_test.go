@@ -193,14 +193,14 @@ func TestAnErrorAtTheStartEndsASupervisor(t *testing.T) {
 }
 
 // supervised runs shell scripts under a supervisor, one after the other.
-func supervised(signals <-chan os.Signal, scripts ...string) (err error, unused int) {
+func supervised(signals <-chan os.Signal, scripts ...string) (unused int, err error) {
 	s := supervisor{signals: signals, command: func() *exec.Cmd {
 		script := scripts[0]
 		scripts = scripts[1:]
 		return exec.Command("sh", "-c", script)
 	}}
 	err = s.run()
-	return err, len(scripts)
+	return len(scripts), err
 }
 
 func TestEndsOfChildren(t *testing.T) {
@@ -215,13 +215,13 @@ func TestEndsOfChildren(t *testing.T) {
 		{"exit 2|exit 1|exit 0", nil, 0},
 		{"kill -9 $$|kill -ABRT $$|exit 0", nil, 0},
 	} {
-		err, unused := supervised(nil, strings.Split(c.scripts, "|")...)
+		unused, err := supervised(nil, strings.Split(c.scripts, "|")...)
 		assert.Equal(t, c.want, err, c.scripts)
 		assert.Equal(t, c.unused, unused, c.scripts)
 	}
 	signals := make(chan os.Signal, 1)
 	signals <- syscall.SIGTERM
-	err, _ := supervised(signals, "exec sleep 1000")
+	_, err := supervised(signals, "exec sleep 1000")
 	assert.Equal(t, exitStatus(128+int(syscall.SIGTERM)), err, "its status is the child's")
 }
 
