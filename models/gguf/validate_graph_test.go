@@ -45,9 +45,11 @@ func TestValidateGraph(t *testing.T) {
 	} {
 		f, err := decode(encode(t, c.kvs, llamaTensors()))
 		require.NoError(t, err)
-		if c.text == "" {
+		switch {
+		case c.text == "":
 			assert.NoError(t, f.Validate())
-		} else {
+		case otherLlama && f.Arch() == "llama": // it may know more values
+		default:
 			assert.ErrorContains(t, f.Validate(), c.text)
 		}
 	}
