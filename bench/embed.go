@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,24 +30,12 @@ func (s settings) embed(ctx context.Context, args []string) error {
 		fmt.Printf("\n%s at %s\n", args[1], svc.Host())
 		return s.measureEmbeddings(ctx, svc, args[1])
 	}
-	e, err := engine.Open(s.engineOptions())
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	for shape := range strings.SplitSeq(s.shapes, ",") {
-		if err := s.embedShape(ctx, e, shape); err != nil {
-			return fmt.Errorf("%s: %w", shape, err)
-		}
-	}
-	return nil
+	return s.eachShape(s.engineOptions(), func(e *engine.Engine, shape, path string) error {
+		return s.embedShape(ctx, e, shape, path)
+	})
 }
 
-func (s settings) embedShape(ctx context.Context, e *engine.Engine, shape string) error {
-	path, err := s.model(shape, s.quant)
-	if err != nil {
-		return err
-	}
+func (s settings) embedShape(ctx context.Context, e *engine.Engine, shape, path string) error {
 	m, err := e.Load(ctx, engine.LoadOptions{Path: path, Repack: s.repacking(), Options: puna.Options{NumThread: &s.threads}})
 	if err != nil {
 		return err

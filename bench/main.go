@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 
 	"github.com/puna-ai/puna/bench/reference"
 	"github.com/puna-ai/puna/cgo/kernels"
@@ -75,19 +74,11 @@ func (s settings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.Open(s.engineOptions())
+	err = s.eachShape(s.engineOptions(), func(e *engine.Engine, shape, path string) error {
+		return s.measureShape(ctx, e, bin, shape, path)
+	})
 	if err != nil {
 		return err
-	}
-	defer e.Close()
-	for shape := range strings.SplitSeq(s.shapes, ",") {
-		path, err := s.model(shape, s.quant)
-		if err != nil {
-			return err
-		}
-		if err := s.measureShape(ctx, e, bin, shape, path); err != nil {
-			return fmt.Errorf("%s: %w", shape, err)
-		}
 	}
 	return s.measureTiny(ctx)
 }

@@ -7,8 +7,28 @@ import (
 	"strings"
 
 	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/internal/testmodel"
 )
+
+// eachShape opens an engine and measures the models of all shapes with it.
+func (s settings) eachShape(o engine.Options, measure func(e *engine.Engine, shape, path string) error) error {
+	e, err := engine.Open(o)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	for shape := range strings.SplitSeq(s.shapes, ",") {
+		path, err := s.model(shape, s.quant)
+		if err != nil {
+			return err
+		}
+		if err := measure(e, shape, path); err != nil {
+			return fmt.Errorf("%s: %w", shape, err)
+		}
+	}
+	return nil
+}
 
 // model returns the path of a shape's file, making it where there is none.
 func (s settings) model(name, quant string) (string, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/puna-ai/puna"
@@ -18,33 +17,24 @@ const diskForPrefixes = 8 << 30
 //
 //	bench -shapes llama1b reuse
 func (s settings) reuse(ctx context.Context) error {
-	dir, err := os.MkdirTemp(s.dir, "prefixes")
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(s.dir, "prefixes") // on the disk of the models
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	o := s.engineOptions()
 	o.CacheDisk, o.CacheDir = diskForPrefixes, dir
-	e, err := engine.Open(o)
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	for shape := range strings.SplitSeq(s.shapes, ",") {
-		path, err := s.model(shape, s.quant)
-		if err != nil {
-			return err
-		}
+	return s.eachShape(o, func(e *engine.Engine, shape, path string) error {
 		load := engine.LoadOptions{Path: path, Digest: shape + s.quant, Repack: s.repacking(), Options: puna.Options{NumThread: &s.threads, NumCtx: new(8192)}}
 		fmt.Printf("\n%s %s\n", shape, s.quant)
 		if err := s.measureContexts(ctx, e, load); err != nil {
-			return fmt.Errorf("%s: %w", shape, err)
+			return err
 		}
-		if err := s.measurePrefixes(ctx, e, load); err != nil {
-			return fmt.Errorf("%s: %w", shape, err)
-		}
-	}
-	return nil
+		return s.measurePrefixes(ctx, e, load)
+	})
 }
 
 // measureContexts alternates between two KV types: LoadDuration is the wait for the

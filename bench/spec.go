@@ -17,24 +17,17 @@ import (
 //	bench -shapes llama1b spec
 //	bench spec MODEL.gguf
 func (s settings) spec(ctx context.Context, args []string) error {
-	e, err := engine.Open(s.engineOptions())
-	if err != nil {
-		return err
-	}
-	defer e.Close()
 	if len(args) == 1 {
-		return s.specModel(ctx, e, args[0], args[0])
-	}
-	for shape := range strings.SplitSeq(s.shapes, ",") {
-		path, err := s.model(shape, s.quant)
+		e, err := engine.Open(s.engineOptions())
 		if err != nil {
 			return err
 		}
-		if err := s.specModel(ctx, e, shape+" "+s.quant, path); err != nil {
-			return fmt.Errorf("%s: %w", shape, err)
-		}
+		defer e.Close()
+		return s.specModel(ctx, e, args[0], args[0])
 	}
-	return nil
+	return s.eachShape(s.engineOptions(), func(e *engine.Engine, shape, path string) error {
+		return s.specModel(ctx, e, shape+" "+s.quant, path)
+	})
 }
 
 func (s settings) specModel(ctx context.Context, e *engine.Engine, name, path string) error {

@@ -86,7 +86,7 @@ func (m *Model) shape(o puna.Options) (shape, error) {
 	if err != nil {
 		return shape{}, err
 	}
-	return shape{batch(o), threads(o), cmp.Or(o.KVCacheType, m.opts.KVType, "f16"), scales}, nil
+	return shape{batch(o), threads(o), m.opts.kvType(o), scales}, nil
 }
 
 // acquire returns a context that a request with options o fits in: one there is, or
@@ -157,16 +157,16 @@ func (m *Model) makeRoom(except shape) {
 
 // dropIdle closes the contexts that have no requests, and reports whether there were
 // any; m.mu is held.
-func (m *Model) dropIdle() (any bool) {
+func (m *Model) dropIdle() (dropped bool) {
 	for s, r := range m.loops {
 		if now := r.Stats(); now.Running+now.Waiting == 0 {
 			delete(m.loops, s)
 			r.close(context.Background())
 			m.past = add(m.past, r.Stats())
-			any = true
+			dropped = true
 		}
 	}
-	return any
+	return dropped
 }
 
 func (m *Model) closeRunner(ctx context.Context, r *runner) {

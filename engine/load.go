@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,9 @@ const (
 )
 
 var kvTypes = map[string]ggml.Type{"": ggml.F16, "f16": ggml.F16, "q8_0": ggml.Q8_0, "q4_0": ggml.Q4_0}
+
+// kvType is the key of kvTypes for a request with options o.
+func (l *LoadOptions) kvType(o puna.Options) string { return cmp.Or(o.KVCacheType, l.KVType, "f16") }
 
 // Load reads a model's weights and makes its first context. Canceling ctx stops it.
 // Errors: [puna.NotFound] no such file; [puna.Invalid] not a GGUF, or broken, or it
