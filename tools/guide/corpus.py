@@ -23,21 +23,22 @@ SYSTEMS = ["You are a helpful assistant.", "You are guide, the model built into 
            "Answer the question of the user.", "Be polite and short.", "You are a bot."]
 AREAS = {"cmd": "a command", "ses": "the chat", "api": "the HTTP API", "opt": "an option", "tune": "sampling", "lib": "the Go library",
          "env": "the environment", "err": "a problem", "mf": "the Modelfile", "gpu": "the GPU", "puna": "Puna", "id": "me", "fallback": "other servers"}
-KINDS = {"puna": 56, "tools": 24, "world": 8, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 3, "arithmetic": 4, "unknown": 2}
+KINDS = {"puna": 56, "tools": 28, "world": 8, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 5, "arithmetic": 4, "unknown": 2}
 # The first documents teach to copy out of the prompt, on which tools, JSON and names depend.
 FIRST_KINDS = {"repeat": 25, "memory": 15, "json": 15, "tools": 20, "puna": 20, "world": 5}
 FIRST_SHARE = 0.08
 
 
 # What people ask first.
-FIRST = ("puna.what", "id.who", "id.what", "puna.makerun", "cmd.get", "cmd.list", "cmd.run", "cmd.rm", "cmd.serve", "cmd.ps", "cmd.create", "lib.use")
+FIRST = ("puna.what", "id.who", "puna.makerun", "mf.what", "cmd.list", "cmd.run", "cmd.rm", "cmd.serve", "cmd.ps", "lib.use")
 
 
 def weight(intent):
-    """How often an intent comes up: options are many and alike, each comes less often."""
-    if intent.id in FIRST:
-        return 4.0
-    return 0.6 if intent.id.startswith("opt.") else 1.3 if "m" in intent.slots else 1.0
+    """How often an intent comes up: with its phrasings, but options have many that are alike."""
+    if intent.id.startswith("opt."):
+        return 0.8
+    often = max(1.0, len(intent.phrases) / 50)
+    return max(often, 4.0) if intent.id in FIRST else often * 1.3 if "m" in intent.slots else often
 
 
 def norm(text):

@@ -31,7 +31,7 @@ var (
 	quoted      = regexp.MustCompile("`([^`]+)`")
 	command     = regexp.MustCompile(`\bpuna ([a-z]+)((?: (?:build|list|options)\b)?)([^|]*)`)
 	flag        = regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z-]*)`)
-	session     = regexp.MustCompile(`^/[a-z?]+`)
+	session     = regexp.MustCompile(`^(/(?:[a-z]+|\?))(?: |$)`)
 	endpoint    = regexp.MustCompile(`/api/[a-z]+`)
 	environment = regexp.MustCompile(`\b(?:OLLAMA|PUNA)_[A-Z_]*[A-Z]\b`)
 	makeTarget  = regexp.MustCompile("`make ([a-z-]+)")
@@ -87,8 +87,8 @@ func (n *Names) add(id, answer string) {
 		case area == "cmd" && strings.HasPrefix(text, "-"):
 			name, _, _ := strings.Cut(rest, ".")
 			n.addFlags(name, text)
-		case area == "ses" && session.MatchString(text):
-			n.Session = append(n.Session, session.FindString(text))
+		case session.MatchString(text):
+			n.Session = append(n.Session, session.FindStringSubmatch(text)[1])
 		case (area == "tune" || area == "gpu") && option.MatchString(text):
 			n.Options = append(n.Options, text)
 		}

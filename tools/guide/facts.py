@@ -167,15 +167,11 @@ def option_intents():
     for doc in option_docs():
         name, default, text = doc["Name"], doc["Default"], doc["Doc"]
         said = f"The default is {default}." if default else "It has no default."
-        intents += [
-            Intent(f"opt.{name}", [name, text.split(" (")[0].lower()], f"`{name}`: {text}. {said}", [p.format(name) for p in OPTION_WHAT]),
-            Intent(f"opt.{name}.default", [name, f"is {default}".lower() if default else "no default"],
-                   f"The default of `{name}` is {default}." if default else f"`{name}` has no default.",
-                   [p.format(name) for p in OPTION_DEFAULT]),
-            Intent(f"opt.{name}.set", [f"parameter {name} value"],
-                   f"Put `{name}` into `options` of a request, or write `PARAMETER {name} VALUE` into the Modelfile.",
-                   [p.format(name) for p in OPTION_SET]),
-        ]
+        phrases = [p.format(name) for p in OPTION_WHAT + OPTION_DEFAULT + OPTION_SET]
+        intents.append(Intent(
+            f"opt.{name}",
+            [name, text.split(" (")[0].lower(), f"is {default}".lower() if default else "no default", f"parameter {name} value"],
+            f"`{name}`: {text}. {said} Put it into `options` of a request, or `PARAMETER {name} VALUE` into the Modelfile.", phrases))
     return intents
 
 
@@ -205,23 +201,32 @@ def expand(text, rng):
 
 
 def vary(text, rng):
-    """Exchanges words for others of their meaning, drops an article, swaps two letters: outside of `code`."""
+    """Exchanges words for others of their meaning, drops and swaps some, misspells one: outside of `code` and slots."""
     parts = text.split("`")
+    drop, swap = rng.random() < 0.35, rng.random() < 0.1
     for i in range(0, len(parts), 2):
         parts[i] = EXCHANGE.sub(lambda m: rng.choice(EXCHANGES[m[1]]) if rng.random() < 0.35 else m[1], parts[i])
         if rng.random() < 0.15:
             parts[i] = re.sub(r"\b(the|a|an|do|does|my|is) ", "", parts[i], count=1)
-        if rng.random() < 0.05 and (long := re.findall(r"(?<![{/\w-])[a-z]{6,}(?![}/\w-])", parts[i])):
-            word = rng.choice(long)
-            at = rng.randrange(1, len(word) - 2)
-            parts[i] = parts[i].replace(word, word[:at] + word[at + 1] + word[at] + word[at + 2:], 1)
+        if drop:
+            parts[i] = re.sub(r"(?<= )[a-zA-Z']+ (?=\S)", lambda m: "" if rng.random() < 0.15 else m[0], parts[i])
+        if swap:
+            parts[i] = re.sub(r"(?<= )([a-zA-Z']+) ([a-zA-Z']+) ", lambda m: f"{m[2]} {m[1]} " if rng.random() < 0.3 else m[0], parts[i])
+        if rng.random() < 0.08 and (long := re.findall(r"(?<![{/\w-])[a-z]{6,}(?![}/\w-])", parts[i])):
+            parts[i] = parts[i].replace(word := rng.choice(long), misspelled(word, rng), 1)
     return "`".join(parts)
+
+
+def misspelled(word, rng):
+    """Two letters swapped, or one left out."""
+    at = rng.randrange(1, len(word) - 2)
+    return word[:at] + word[at + 1] + (word[at] if rng.random() < 0.6 else "") + word[at + 2:]
 
 
 def ask(phrase, rng, frames=FRAMES, varied=False):
     """One question from a phrase: framed, with an opener, in some spelling; varied also in its words."""
     text = expand(phrase, rng)
-    if varied and rng.random() < 0.5:
+    if varied and rng.random() < 0.75:
         text = vary(text, rng)
         if rng.random() < 0.15 and text[-1] not in "`.":
             text += rng.choice(TAILS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from values import Values
 
 HERE = Path(__file__).parent
+INVENTED = 0.25  # of the tools that are meant
 POLITE = ["", "", "", "", "please ", "could you ", "hey, ", "can you "]
 
 
@@ -51,6 +52,20 @@ def read_shapes(seed, held_out):
             shape.held.append(question)
             left -= 1
     return shapes
+
+
+def invented_shape(rng):
+    """A tool that no list holds, told by its words alone: what is learned of it is to copy the arguments."""
+    v = Values(rng)
+    verb, noun = v.any_word(), v.any_word()
+    kinds = rng.choices(["phrase", "task", "topic", "word", "name", "city", "num", "path", "day", "time", "email"], k=rng.choice([1, 1, 2, 2, 3]))
+    keys = rng.sample(["text", "name", "value", "item", "title", "target", "label", "note", "place", "first", "second", "input", "about"], len(kinds))
+    named = len(keys) > 1 or rng.random() < 0.3  # two arguments are told apart by their keys
+    said = [(k + rng.choice([" ", ": ", " = "]) if named else "") + f"{{{i}}}" for i, k in enumerate(keys)]
+    said = rng.choice([", ", " and ", "; "]).join(rng.sample(said, len(said)))
+    question = rng.choice(["{v} the {n} with {s}", "{v} {n}: {s}", "with {s}, {v} the {n}", "I want to {v} the {n}, {s}", "{v} {s} in the {n}"])
+    return Shape([f"{verb}_{noun}", noun + "_" + verb], f"{verb.capitalize()} the {noun}", [Param([k], kind, f"The {k}") for k, kind in zip(keys, kinds)],
+                 [question.replace("{v}", verb).replace("{n}", noun).replace("{s}", said)], [], "result={word}", "The result is {word}.")
 
 
 def schema_type(value):
@@ -133,7 +148,7 @@ def result_of(u, rng):
 
 def situation(shapes, rng, held=False, shape=None):
     """One tool that is meant, among up to three others; returns the uses, the meant one first, and the tools."""
-    shape = shape or rng.choice(shapes)
+    shape = shape or (invented_shape(rng) if not held and rng.random() < INVENTED else rng.choice(shapes))
     uses = [use(shape, rng, held)]
     for other in rng.sample(shapes, rng.choice([0, 0, 0, 1, 1, 2, 3])):
         o = use(other, rng)

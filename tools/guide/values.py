@@ -53,7 +53,7 @@ LISTS = {
 SYLLABLES = [a + b for a in "b d f g k l m n p r s t v z ch st br tr".split() for b in "a e i o u an el or in us ar".split()]
 
 
-FREE = 0.5  # of a list's values in training: with a short list alone, a model learns the list instead of copying
+FREE = 0.85  # of a list's values in training: with a short list alone, a model learns the list instead of copying
 
 
 @cache
@@ -62,6 +62,17 @@ def vocabulary():
     held = {w for values in [WORDS, CITIES, *LISTS.values()] for v in part(values, True) for w in re.split(r"\W|_", v.lower())}
     text = " ".join(p.read_text() for p in sorted((Path(__file__).parent / "facts").glob("*.txt")))
     return sorted({w for w in re.findall(r"(?<![\w/`{-])[a-z]{3,11}(?![\w/`}-])", text)} - held)
+
+
+@cache
+def trigrams():
+    """Which letters follow two letters in the words of vocabulary; ^ begins a word and $ ends it."""
+    after = {}
+    for word in vocabulary():
+        text = "^^" + word + "$"
+        for i in range(len(text) - 2):
+            after.setdefault(text[i : i + 2], []).append(text[i + 2])
+    return after
 
 
 def part(values, held):
@@ -76,8 +87,19 @@ class Values:
     def __init__(self, rng: random.Random, held=False):
         self.rng, self.held = rng, held
 
+    def any_word(self):
+        """A word of the facts, or one that only sounds like it: its tokens are all kinds."""
+        r = self.rng.random()
+        return self.rng.choice(vocabulary()) if r < 0.4 else self.invented() if r < 0.9 else self.made_up()
+
     def words(self, least, most):
-        return " ".join(self.rng.choice(vocabulary()) if self.rng.random() < 0.8 else self.made_up() for _ in range(self.rng.randint(least, most)))
+        return " ".join(self.any_word() for _ in range(self.rng.randint(least, most)))
+
+    def invented(self):
+        word = "^^"
+        while len(word) < 14 and (letter := self.rng.choice(trigrams()[word[-2:]])) != "$":
+            word += letter
+        return word[2:] if len(word) > 4 else self.invented()
 
     def free(self, kind):
         """A value of a kind that is on no list; None where only listed ones make sense."""
@@ -108,19 +130,22 @@ class Values:
         return "".join(self.rng.choice(SYLLABLES) for _ in range(self.rng.choice((2, 2, 3))))
 
     def name(self):
-        return self.made_up().capitalize() if self.rng.random() < 0.3 else self.of(NAMES)
+        r = self.rng.random()
+        if r < 0.25 and not self.held:
+            return self.any_word().capitalize()
+        return self.made_up().capitalize() if r < 0.45 else self.of(NAMES)
 
     def city(self):
         r = self.rng.random()
-        if r < 0.15 and not self.held:
+        if r < 0.4 and not self.held:
             return self.words(1, 2).title()
-        return self.made_up().capitalize() if r < 0.35 else self.of(CITIES)
+        return self.made_up().capitalize() if r < 0.5 else self.of(CITIES)
 
     def word(self):
         r = self.rng.random()
-        if r < 0.3 and not self.held:
+        if r < 0.5 and not self.held:
             return self.words(1, 1)
-        return self.made_up() if r < 0.5 else self.of(WORDS)
+        return self.made_up() if r < 0.6 else self.of(WORDS)
 
     def model(self):
         r = self.rng.random()
