@@ -14,6 +14,10 @@ import (
 	"github.com/puna-ai/puna/engine"
 )
 
+// settle is how long a side is left alone before the other one runs: llama.cpp's idle
+// threads spin for some 0.3 s after a batch, on cores that the other one needs.
+const settle = time.Second
+
 // run is one answer as its caller saw it.
 type run struct {
 	done  *puna.Done
@@ -66,10 +70,12 @@ func (b *bencher) alone(ctx context.Context) error {
 	before := b.model.Stats()
 	for range b.repeat {
 		prompt := randomText(32)
+		time.Sleep(settle)
 		r, err := b.generate(ctx, prompt, b.tokens)
 		if err != nil {
 			return err
 		}
+		time.Sleep(settle)
 		split := len(r.done.Context) - r.done.EvalTokens
 		ref, err := b.loop.Run(r.done.Context[:split], b.tokens)
 		if err != nil {
@@ -92,10 +98,12 @@ func (b *bencher) alone(ctx context.Context) error {
 func (b *bencher) prompts(ctx context.Context) error {
 	var ours, theirs []float64
 	for range b.repeat {
+		time.Sleep(settle)
 		r, err := b.generate(ctx, randomText(b.prompt), 1)
 		if err != nil {
 			return err
 		}
+		time.Sleep(settle)
 		prompt := r.done.Context[:len(r.done.Context)-r.done.EvalTokens]
 		ref, err := b.loop.Run(prompt, 1)
 		if err != nil {
