@@ -10,6 +10,7 @@ GO ?= go
 MODEL ?= guide
 PROMPT ?= What is Puna?
 MUTANTS ?= 10000
+LLAMA_SERVER ?= $(if $(PEER_ROOT),chroot $(PEER_ROOT) )llama-server
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
@@ -58,7 +59,7 @@ libllama libllama-dir: tools ## a shared libllama for the Go tag llama_system, i
 	@$(THIRDPARTY) libllama
 
 ##@ Test
-.PHONY: test test-race test-soak test-mutants test-cgocheck test-debug lint bench
+.PHONY: test test-race test-soak test-mutants test-cgocheck test-debug lint bench bench-peer
 # Race, cgocheck and debug builds link the libllama that CMake built once: with
 # other Go flags cgo would compile llama.cpp's C++ again for each of them. All of
 # them load the kernels that bin/puna has proven; tests prove none.
@@ -90,6 +91,9 @@ lint: libllama ## gofmt, go vet and staticcheck
 
 bench: build libllama ## the speed table of the README, by bench/
 	$(system) $(GO) run ./bench
+
+bench-peer: build ## puna serve beside llama.cpp's LLAMA_SERVER, which may lie in PEER_ROOT (bench/README.md)
+	$(GO) run ./bench peer -llama-server '$(LLAMA_SERVER)' -root '$(PEER_ROOT)'
 
 ##@ Other
 .PHONY: docker docker-cuda clean tools help

@@ -2,6 +2,9 @@
 // in one run and in turns, so that the noise of a machine hits both alike. It
 // prints the table of the README; `make bench` runs it.
 //
+// With the argument peer it measures `puna serve` against llama.cpp's llama-server
+// instead (package peer), as clients of both.
+//
 // Models are synthetic, in the shapes of real ones (internal/testmodel), and are
 // made and quantized by the first run. Figures are medians.
 //

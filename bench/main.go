@@ -65,6 +65,9 @@ func (s settings) run(ctx context.Context) error {
 	if flag.Arg(0) == "spec" {
 		return s.spec(ctx, flag.Args()[1:])
 	}
+	if flag.Arg(0) == "peer" {
+		return s.peer(ctx, flag.Args()[1:])
+	}
 	tmp, err := os.MkdirTemp("", "puna-bench")
 	if err != nil {
 		return err

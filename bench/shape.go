@@ -229,10 +229,12 @@ func median(values []float64) float64 {
 }
 
 // ratio is the median of the ratios of runs that were measured in turn.
-func ratio(a, b []float64) float64 {
-	ratios := make([]float64, len(a))
+func ratio(a, b []float64) float64 { return median(ratios(a, b)) }
+
+func ratios(a, b []float64) []float64 {
+	all := make([]float64, len(a))
 	for i := range a {
-		ratios[i] = a[i] / b[i]
+		all[i] = a[i] / b[i]
 	}
-	return median(ratios)
+	return all
 }

@@ -30,10 +30,8 @@ func (s settings) measureTiny(ctx context.Context) error {
 		return err
 	}
 	defer svc.Close()
-	for _, err := range svc.Create(ctx, &puna.CreateRequest{Model: "tiny", From: path}) {
-		if err != nil {
-			return err
-		}
+	if err := create(ctx, svc, "tiny", path); err != nil {
+		return err
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -63,5 +61,15 @@ func (s settings) measureTiny(ctx context.Context) error {
 		}
 	}
 	report("one token of a tiny model, median", "%.2f ms in process, %.2f ms over HTTP", median(inProcess), median(overHTTP))
+	return nil
+}
+
+// create copies a file into a store.
+func create(ctx context.Context, svc *local.Service, name, path string) error {
+	for _, err := range svc.Create(ctx, &puna.CreateRequest{Model: name, From: path}) {
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
