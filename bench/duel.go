@@ -95,7 +95,7 @@ func (d duel) round(ctx context.Context, round int, embeds bool, trials []trial,
 			texts[i] = randomText(t.letters)
 		}
 		for _, side := range order {
-			time.Sleep(100 * time.Millisecond) // until the other one's threads rest
+			time.Sleep(settle)
 			value, err := t.run(ctx, servers[side], texts)
 			if err != nil {
 				return err
