@@ -12,6 +12,7 @@ import (
 // constrainCalls makes a grammar of the tools, so that a call names one of them and has
 // arguments by its schema. It is in force from the tag on that begins a call, where the
 // vocabulary has it as a token; from the start of the answer where a call is required.
+// Where no grammar can be made and none is required, the model writes freely.
 func (m *Model) constrainCalls(p *prompt, req *puna.Request) error {
 	tools, required, err := callable(req)
 	if err != nil || len(tools) == 0 || req.Options.Grammar != "" || m.opts.Options.Grammar != "" {
@@ -24,10 +25,14 @@ func (m *Model) constrainCalls(p *prompt, req *puna.Request) error {
 	case !ok || !required && !m.isToken(form.Open):
 		return nil
 	}
-	if p.grammar, err = grammar.FromCalls(form, tools, !required); err != nil {
+	p.grammar, err = grammar.FromCalls(form, tools, !required)
+	switch {
+	case err != nil && required:
 		return err
-	}
-	if required {
+	case err != nil:
+		m.engine.log.Debug("calls are not held to their tools", "model", m.opts.Name, "error", err)
+		return nil
+	case required:
 		p.think(req)
 		return nil
 	}

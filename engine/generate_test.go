@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -191,13 +192,16 @@ func TestJSONAnswersAreJSON(t *testing.T) {
 	}
 }
 
-// A model of random weights never calls a tool by itself.
-func TestRequiredCallsAreCalls(t *testing.T) {
-	m := load(t, engine.LoadOptions{Template: `{{ range .Tools }}{{ json . }}
+// callTemplate shows how tools are called, by a tag that is a token.
+const callTemplate = `{{ range .Tools }}{{ json . }}
 {{ end }}{{ range .Messages }}{{ .Role }}: {{ .Content }}{{ range .ToolCalls }}<tool_call>
 {"name": "{{ .Function.Name }}", "arguments": {{ .Function.Arguments }}}
 </tool_call>{{ end }}
-{{ end }}`})
+{{ end }}`
+
+// A model of random weights never calls a tool by itself.
+func TestRequiredCallsAreCalls(t *testing.T) {
+	m := load(t, engine.LoadOptions{Template: callTemplate})
 	unit := json.RawMessage(`{"type":"object","properties":{"unit":{"enum":["celsius","kelvin"]}},"required":["unit"]}`)
 	req := &puna.Request{
 		Messages: []puna.Message{{Role: puna.User, Content: "how warm is it"}}, Options: greedy(200), ToolChoice: "required",
@@ -215,6 +219,24 @@ func TestRequiredCallsAreCalls(t *testing.T) {
 			assert.Equal(t, "heat", calls[0].Name)
 		}
 		assert.Regexp(t, `^\{\s*"unit":\s*"(celsius|kelvin)"\s*\}$`, string(calls[0].Arguments))
+	}
+}
+
+// A grammar can't hold every name. Only a request that needs the grammar is refused.
+func TestToolsWhoseNamesNoGrammarHolds(t *testing.T) {
+	m := load(t, engine.LoadOptions{Template: callTemplate})
+	for _, name := range []string{`say "hi"`, `C:\dir`} {
+		req := &puna.Request{
+			Messages: []puna.Message{{Role: puna.User, Content: "hi"}}, Options: greedy(5), Tools: []puna.Tool{{Name: "other"}, {Name: name}},
+		}
+		_, done, err := collect(t, m, req)
+		require.NoError(t, err)
+		assert.Equal(t, 5, done.EvalTokens)
+
+		req.ToolChoice = "required"
+		_, _, err = collect(t, m, req)
+		assert.EqualError(t, err, fmt.Sprintf("tools: the name %q can't be called", name))
+		assert.Equal(t, puna.Invalid, puna.KindOf(err))
 	}
 }
 
