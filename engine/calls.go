@@ -9,36 +9,50 @@ import (
 	"github.com/puna-ai/puna/models/parse"
 )
 
-// constrainCalls makes a grammar of the tools, so that a call names one of them and has
-// arguments by its schema. It is in force from the tag on that begins a call, where the
-// vocabulary has it as a token; from the start of the answer where a call is required.
-// Where no grammar can be made and none is required, the model writes freely.
-func (m *Model) constrainCalls(p *prompt, req *puna.Request) error {
+// callRules say how an answer may call tools.
+type callRules struct {
+	form     parse.CallForm
+	tools    []puna.Tool // none: the model writes freely
+	required bool
+}
+
+// callRules are those of req where the form of calls is known and, unless a call is
+// required, its tag is a token.
+func (m *Model) callRules(p *prompt, req *puna.Request) (callRules, error) {
 	tools, required, err := callable(req)
 	if err != nil || len(tools) == 0 || req.Options.Grammar != "" || m.opts.Options.Grammar != "" {
-		return err
+		return callRules{}, err
 	}
 	form, ok := parse.FormOf(p.template)
 	switch {
 	case required && !ok:
-		return puna.Errorf(puna.Unsupported, "tool_choice %q: the template of %q doesn't show how it calls tools, so a call can't be required; use \"auto\"", req.ToolChoice, m.opts.Name)
+		return callRules{}, puna.Errorf(puna.Unsupported, "tool_choice %q: the template of %q doesn't show how it calls tools, so a call can't be required; use \"auto\"", req.ToolChoice, m.opts.Name)
 	case !ok || !required && !m.isToken(form.Open):
+		return callRules{}, nil
+	}
+	return callRules{form, tools, required}, nil
+}
+
+// constrainCalls makes a grammar of the tools, so that a call names one of them and has
+// arguments by its schema. It is in force from the tag on that begins a call; where a
+// call is required, from the start of the answer, or the end of the thoughts before it.
+// Where no grammar can be made and none is required, the model writes freely.
+func (m *Model) constrainCalls(p *prompt) (err error) {
+	c := p.calls
+	if len(c.tools) == 0 {
 		return nil
 	}
-	p.grammar, err = grammar.FromCalls(form, tools, !required)
+	p.grammar, err = grammar.FromCalls(c.form, c.tools, !c.required)
 	switch {
-	case err != nil && required:
+	case err != nil && c.required:
 		return err
 	case err != nil:
 		m.engine.log.Debug("calls are not held to their tools", "model", m.opts.Name, "error", err)
-		return nil
-	case required:
-		p.think(req)
-		return nil
+	case !c.required:
+		p.wake = waker{at: c.form.Open}
+		p.wake.opening, p.wake.closing = parse.ThinkTags(p.template)
+		p.wake.inside = p.thinks(p.wake.opening)
 	}
-	p.wake = waker{at: form.Open}
-	p.wake.opening, p.wake.closing = parse.ThinkTags(p.template)
-	p.wake.inside = p.thinks(p.wake.opening)
 	return nil
 }
 

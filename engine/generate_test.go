@@ -1,10 +1,12 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/ggml"
 	"github.com/puna-ai/puna/cgo/llama"
 	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/internal/testmodel"
@@ -238,6 +241,33 @@ func TestToolsWhoseNamesNoGrammarHolds(t *testing.T) {
 		assert.EqualError(t, err, fmt.Sprintf("tools: the name %q can't be called", name))
 		assert.Equal(t, puna.Invalid, puna.KindOf(err))
 	}
+}
+
+// A grammar is made of the prompt that fits, not of each that doesn't.
+func TestALongChatMakesOneGrammar(t *testing.T) {
+	var log bytes.Buffer
+	e, err := engine.Open(engine.Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	require.NoError(t, err)
+	defer func() {
+		assert.NoError(t, e.Close())
+		ggml.SetLogger(slog.New(slog.DiscardHandler))
+	}()
+	m, err := e.Load(t.Context(), engine.LoadOptions{Path: testmodel.Path(t), Template: callTemplate, Options: puna.Options{NumThread: new(1), NumCtx: new(256)}})
+	require.NoError(t, err)
+	req := &puna.Request{Truncate: new(true), Options: greedy(5), Tools: []puna.Tool{{Name: `no "grammar"`}}}
+	for range 20 {
+		req.Messages = append(req.Messages, puna.Message{Role: puna.User, Content: "some words to drop"})
+	}
+	_, done, err := collect(t, m, req)
+	require.NoError(t, err)
+	assert.Positive(t, done.Truncated)
+	assert.Equal(t, 1, strings.Count(log.String(), "calls are not held to their tools"))
+
+	req.Tools, req.ToolChoice, req.Options.NumPredict = []puna.Tool{{Name: "now"}}, "required", new(10)
+	text, done, err := collect(t, m, req)
+	require.NoError(t, err)
+	assert.Positive(t, done.Truncated)
+	assert.Regexp(t, `^\s*<tool_call>`, text)
 }
 
 func TestLogprobsComeWithTheirText(t *testing.T) {

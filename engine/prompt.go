@@ -12,43 +12,58 @@ import (
 
 // prompt is a request as the model sees it.
 type prompt struct {
-	template *template.Template // nil: raw
+	template *template.Template // nil: raw, or tokens that were put together
 	text     string             // rendered; "" where tokens were put together
 	tokens   []llama.Token
 	cut      int // tokens that were left out
 
+	calls   callRules
 	grammar string // of the answer, beside one in the request; "": none
 	wake    waker  // where a grammar begins
 }
 
 // prompt renders and tokenizes req, and makes it fit into limit tokens if it may be
 // cut.
-func (m *Model) prompt(req *puna.Request, o puna.Options, limit int) (*prompt, error) {
-	p := &prompt{template: m.template}
+func (m *Model) prompt(req *puna.Request, o puna.Options, limit int) (p *prompt, err error) {
+	p = &prompt{template: m.template}
 	if req.Template != "" {
 		src := m.source
 		src.Modelfile = req.Template
-		var err error
 		if p.template, err = template.New(src); err != nil {
 			return nil, err
 		}
 	}
-	if err := m.checkAbilities(req, p.template); err != nil {
+	if err = m.checkAbilities(req, p.template); err != nil {
 		return nil, err
 	}
+	switch {
+	case req.Raw, req.Suffix != "" && !p.template.Supports(puna.CanInsert):
+		p.template = nil
+	case len(req.Format) == 0:
+		if p.calls, err = m.callRules(p, req); err != nil {
+			return nil, err
+		}
+	}
+	if err = m.fit(p, req, o, limit); err != nil {
+		return nil, err
+	}
+	return p, m.constrainCalls(p)
+}
+
+// fit fills p with no more than limit tokens, or fails.
+func (m *Model) fit(p *prompt, req *puna.Request, o puna.Options, limit int) error {
 	if err := m.fill(p, req, m.messages(req)); err != nil {
-		return nil, err
+		return err
 	}
-	if len(p.tokens) == 0 {
-		return nil, puna.Errorf(puna.Invalid, "the prompt has no tokens: send some text")
+	switch n := len(p.tokens); {
+	case n == 0:
+		return puna.Errorf(puna.Invalid, "the prompt has no tokens: send some text")
+	case n < limit:
+		return nil
+	case !puna.Or(req.Truncate, false):
+		return m.tooLong(n, limit)
 	}
-	if len(p.tokens) < limit {
-		return p, nil
-	}
-	if !puna.Or(req.Truncate, false) {
-		return nil, m.tooLong(len(p.tokens), limit)
-	}
-	return p, m.truncate(p, req, o, limit)
+	return m.truncate(p, req, o, limit)
 }
 
 func (m *Model) tooLong(n, limit int) error {
@@ -108,9 +123,8 @@ func (m *Model) fill(p *prompt, req *puna.Request, msgs []puna.Message) (err err
 	special := true
 	switch {
 	case req.Raw:
-		p.template, p.text = nil, req.Prompt
-	case req.Suffix != "" && !p.template.Supports(puna.CanInsert):
-		p.template = nil
+		p.text = req.Prompt
+	case p.template == nil:
 		p.tokens, err = m.fim(req.Prompt, req.Suffix)
 		return err
 	default:
@@ -121,10 +135,8 @@ func (m *Model) fill(p *prompt, req *puna.Request, msgs []puna.Message) (err err
 		if err != nil {
 			return err
 		}
-		if len(req.Format) > 0 {
+		if len(req.Format) > 0 || p.calls.required {
 			p.think(req)
-		} else if err = m.constrainCalls(p, req); err != nil {
-			return err
 		}
 	}
 	p.tokens = p.tokens[:0]
