@@ -17,7 +17,7 @@ type Options struct {
 	UseMmap   *bool `json:"use_mmap,omitempty"`   // default true
 	NumThread *int  `json:"num_thread,omitempty"` // default: the CPUs this process may use
 
-	KVCacheType string             `json:"kv_cache_type,omitempty"` // "f16", "q8_0" or "q4_0"; default: the server's
+	KVCacheType string             `json:"kv_cache_type,omitempty"` // one of [KVCacheTypes]; default: the server's
 	Adapters    map[string]float64 `json:"adapters,omitzero"`       // LoRA adapters of the model, by name or number from 0, to their scales, others are off; default: all, at their scales
 
 	// Of the answer's length.

@@ -28,7 +28,7 @@ var optionTable = []option{
 	{"main_gpu", func(o *Options) any { return &o.MainGPU }, 0, 255, "0", "the GPU for what is not split"},
 	{"use_mmap", func(o *Options) any { return &o.UseMmap }, 0, 0, "true", "map the model file instead of reading it"},
 	{"num_thread", func(o *Options) any { return &o.NumThread }, 0, 512, "0", "threads (0: the CPUs this process may use)"},
-	{"kv_cache_type", func(o *Options) any { return &o.KVCacheType }, 0, 0, "f16", "type of the KV cache: f16, q8_0 or q4_0"},
+	{"kv_cache_type", func(o *Options) any { return &o.KVCacheType }, 0, 0, "f16", "type of the KV cache: " + strings.Join(KVCacheTypes(), ", ")},
 	{"adapters", func(o *Options) any { return &o.Adapters }, -1000, 1000, "", "LoRA adapters of the model that apply, name or number to scale"},
 	{"num_predict", func(o *Options) any { return &o.NumPredict }, -2, maxInt, "-1", "tokens to generate at most (-1: until the end, -2: until the context is full)"},
 	{"num_keep", func(o *Options) any { return &o.NumKeep }, -1, maxInt, "4", "tokens at the start that a context shift keeps (-1: the whole prompt)"},
@@ -62,7 +62,8 @@ var optionTable = []option{
 	{"grammar", func(o *Options) any { return &o.Grammar }, 0, 0, "", "GBNF grammar that the answer must satisfy"},
 }
 
-var kvCacheTypes = []string{"f16", "q8_0", "q4_0"}
+// KVCacheTypes lists the types that a KV cache may have, by ggml's names, the default first.
+func KVCacheTypes() []string { return []string{"f16", "q8_0", "q4_0"} }
 
 // fill copies the option from base to o where o has none.
 func (opt option) fill(o, base *Options) {
@@ -136,8 +137,8 @@ func (opt option) validate(o *Options) error {
 			}
 		}
 	case *string:
-		if opt.name == "kv_cache_type" && *v != "" && !slices.Contains(kvCacheTypes, *v) {
-			return Errorf(Invalid, "option %q: %q is none of %s", opt.name, *v, strings.Join(kvCacheTypes, ", "))
+		if opt.name == "kv_cache_type" && *v != "" && !slices.Contains(KVCacheTypes(), *v) {
+			return Errorf(Invalid, "option %q: %q is none of %s", opt.name, *v, strings.Join(KVCacheTypes(), ", "))
 		}
 	case *[]string:
 		if slices.Contains(*v, "") {

@@ -34,7 +34,7 @@ const (
 // shape is what contexts of a model differ in, beside their size.
 type shape struct {
 	batch, threads int
-	kv             string // a key of kvTypes
+	kv             ggml.Type
 	scales         string // of the adapters
 }
 
@@ -263,7 +263,7 @@ func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error)
 	params.NBatch, params.NUbatch = uint32(s.batch), uint32(s.batch)
 	params.NSeqMax = uint32(cfg.IDs)
 	params.NThreads, params.NThreadsBatch = int32(s.threads), int32(s.threads)
-	params.TypeK, params.TypeV = kvTypes[s.kv], kvTypes[s.kv]
+	params.TypeK, params.TypeV = s.kv, s.kv
 	params.KVUnified, params.NoPerf = true, true
 	params.SWAFull = true // so that a copy always finds as many cells as it has tokens
 	c, err := m.llama.InitFromModel(params)
@@ -295,7 +295,7 @@ func (m *Model) place(s shape) place {
 	if m.opts.Digest == "" || m.opts.NoReuse {
 		return place{}
 	}
-	return place{m.engine.disk, snapshot.NewScope(m.opts.Digest, m.engine.report.LlamaCommit, s.kv, s.scales)}
+	return place{m.engine.disk, snapshot.NewScope(m.opts.Digest, m.engine.report.LlamaCommit, s.kv.String(), s.scales)}
 }
 
 // backend is a llama_context behind the loop's interface.

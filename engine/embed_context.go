@@ -127,7 +127,7 @@ func (m *Model) newEmbedContext(s shape, size int, whole bool, p *pool) (*llama.
 		params.NSeqMax = 1 // each has a state, and ubatches take only inputs of one length
 	}
 	params.NThreads, params.NThreadsBatch = int32(s.threads), int32(s.threads)
-	params.TypeK, params.TypeV = kvTypes[s.kv], kvTypes[s.kv]
+	params.TypeK, params.TypeV = s.kv, s.kv
 	params.Embeddings, params.KVUnified, params.NoPerf = true, true, true
 	c, err := m.llama.InitFromModel(params)
 	if err != nil {

@@ -127,7 +127,7 @@ func (e *Engine) firstContext(o LoadOptions, file *gguf.File) fit.Context {
 	if window, _ := file.Uint(".attention.sliding_window"); file.Recurrent() || window > 0 {
 		sequences = cmp.Or(o.NumParallel, otherRunning)
 	}
-	t := kvTypes[o.kvType(o.Options)]
+	t := o.kvType(o.Options)
 	return fit.Context{
 		Cells: int64(m.poolFor(limit)), Batch: int64(batch(o.Options)), Sequences: int64(min(sequences, maxIDs)),
 		CellType: fit.Type{Elements: t.BlockSize(), Bytes: int64(t.Size())},

@@ -37,7 +37,7 @@ type LoadOptions struct {
 	Progress func(fraction float64)
 
 	Repack      Repack
-	KVType      string        // of the KV cache where options name none: "f16" (also ""), "q8_0" or "q4_0"
+	KVType      string        // of the KV cache where options name none, one of [puna.KVCacheTypes]; "": "f16"
 	PoolTokens  int           // cells of the KV cache that all requests share; 0: num_ctx, and at least 8192
 	NumParallel int           // requests that run at once, others wait; 0: as many as fit, at most 32
 	MaxGap      time.Duration // the longest gap between two tokens of a stream that a long prompt beside it may cause; 0: 250 ms
@@ -67,10 +67,11 @@ const (
 	RepackOff
 )
 
-var kvTypes = map[string]ggml.Type{"": ggml.F16, "f16": ggml.F16, "q8_0": ggml.Q8_0, "q4_0": ggml.Q4_0}
-
-// kvType is the key of kvTypes for a request with options o.
-func (l *LoadOptions) kvType(o puna.Options) string { return cmp.Or(o.KVCacheType, l.KVType, "f16") }
+// kvType is the type of the KV cache for a request with options o, which are valid.
+func (l *LoadOptions) kvType(o puna.Options) ggml.Type {
+	t, _ := ggml.TypeOf(cmp.Or(o.KVCacheType, l.KVType, puna.KVCacheTypes()[0]))
+	return t
+}
 
 // Load reads a model's weights and makes its first context. Canceling ctx stops it.
 // Errors: [puna.NotFound] no such file; [puna.Invalid] not a GGUF, or broken, or it
@@ -106,11 +107,10 @@ func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
 }
 
 func (o *LoadOptions) check() error {
-	if err := o.Options.Validate(); err != nil {
-		return err
-	}
-	if _, ok := kvTypes[o.KVType]; !ok {
-		return puna.Errorf(puna.Invalid, "KV cache type %q: need f16, q8_0 or q4_0", o.KVType)
+	for _, options := range []puna.Options{o.Options, {KVCacheType: o.KVType}} {
+		if err := options.Validate(); err != nil {
+			return err
+		}
 	}
 	if o.PoolTokens < 0 || o.PoolTokens > math.MaxInt32/2 || o.NumParallel < 0 || o.NumParallel > maxIDs {
 		return puna.Errorf(puna.Invalid, "%d tokens for %d requests: need up to %d, and up to %d", o.PoolTokens, o.NumParallel, math.MaxInt32/2, maxIDs)

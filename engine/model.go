@@ -98,9 +98,8 @@ func (m *Model) Info() Info {
 
 // cellBytes is the size of a cell of the KV cache: keys and values of all layers that
 // have some. Where layers have only a window of cells it is more than a cell takes.
-func (m *Model) cellBytes(kv string) int64 {
-	t := kvTypes[kv]
-	return m.measured.Cell / t.BlockSize() * int64(t.Size())
+func (m *Model) cellBytes(kv ggml.Type) int64 {
+	return m.measured.Cell / kv.BlockSize() * int64(kv.Size())
 }
 
 // stateBytes is the size of a sequence's recurrent state, or somewhat more; at least 1.

@@ -23,7 +23,7 @@ type Options struct {
 	KeepAlive  *time.Duration // nil: DefaultKeepAlive; negative: for ever; 0: unload at once; an idle model goes before that where another needs its memory
 	Defaults   puna.Options   // of models that say nothing else
 	Repack     engine.Repack
-	KVType     string       // of the KV cache: "f16" (also ""), "q8_0" or "q4_0"
+	KVType     string       // of the KV cache, one of [puna.KVCacheTypes]; "": "f16"
 	CacheRAM   int64        // bytes; see [engine.LoadOptions]
 	Log        *slog.Logger // nil: slog.Default()
 	Engine     engine.Options

@@ -80,6 +80,18 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+func TestTypeOf(t *testing.T) {
+	for typ := range typeCount {
+		got, ok := TypeOf(typ.String())
+		assert.Equal(t, typ.Valid(), ok, typ)
+		if ok {
+			assert.Equal(t, typ, got)
+		}
+	}
+	_, ok := TypeOf("")
+	assert.False(t, ok)
+}
+
 func TestQuantize(t *testing.T) {
 	src := make([]float32, 2*256)
 	for i := range src {

@@ -60,6 +60,16 @@ func (t Type) String() string {
 	return C.GoString(C.ggml_type_name(C.enum_ggml_type(t)))
 }
 
+// TypeOf finds the type whose String is name.
+func TypeOf(name string) (t Type, ok bool) {
+	for t := range typeCount {
+		if t.Valid() && t.String() == name {
+			return t, true
+		}
+	}
+	return 0, false
+}
+
 // BlockSize wraps ggml_blck_size: elements per block.
 func (t Type) BlockSize() int64 { return int64(C.ggml_blck_size(C.enum_ggml_type(t))) }
 
