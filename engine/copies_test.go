@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/internal/testmodel"
 )
@@ -24,10 +23,17 @@ func once(t *testing.T, dir, digest string, ram int64, f func(m *engine.Model)) 
 
 func onceOf(t *testing.T, s testmodel.Shape, dir, digest string, ram int64, f func(m *engine.Model)) {
 	t.Helper()
-	e, err := engine.Open(engine.Options{CacheDir: dir, CacheDisk: 1 << 30})
+	load := engine.LoadOptions{Path: testmodel.PathOf(t, s), Digest: digest, CacheRAM: ram}
+	onceWith(t, engine.Options{CacheDir: dir, CacheDisk: 1 << 30}, load, f)
+}
+
+func onceWith(t *testing.T, o engine.Options, load engine.LoadOptions, f func(m *engine.Model)) {
+	t.Helper()
+	e, err := engine.Open(o)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, e.Close()) }()
-	m, err := e.Load(t.Context(), engine.LoadOptions{Path: testmodel.PathOf(t, s), Digest: digest, CacheRAM: ram, Options: puna.Options{NumThread: new(1)}})
+	load.Options.NumThread = new(1)
+	m, err := e.Load(t.Context(), load)
 	require.NoError(t, err)
 	f(m)
 	require.NoError(t, m.Close(context.Background()))
@@ -82,6 +88,23 @@ func TestPrefixesGoToDisk(t *testing.T) {
 
 // cellBytes is the size of a cell of the tiny model: keys and values in F16.
 var cellBytes = int64(2 * 2 * testmodel.Tiny.Layers * testmodel.Tiny.Embd / testmodel.Tiny.Heads * testmodel.Tiny.KVHeads)
+
+// A disk with room for one prefix keeps the one that was used last.
+func TestASmallDiskKeepsWhatWasUsedLast(t *testing.T) {
+	older, last := tokens(1, 300), tokens(2, 300)
+	o := engine.Options{CacheDir: t.TempDir(), CacheDisk: 450 * cellBytes}
+	load := engine.LoadOptions{Path: testmodel.Path(t), Digest: "digest"}
+	onceWith(t, o, load, func(m *engine.Model) {
+		complete(t, m, older, 2)
+		complete(t, m, last, 2)
+	})
+	onceWith(t, o, load, func(m *engine.Model) {
+		_, done := complete(t, m, last, 2)
+		assert.Equal(t, len(last)-1, done.CachedTokens)
+		_, done = complete(t, m, older, 2)
+		assert.Zero(t, done.CachedTokens)
+	})
+}
 
 // A process may be killed: what it computed before is on disk when it has been quiet.
 func TestQuietKeepsPrefixes(t *testing.T) {

@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -105,4 +107,24 @@ func TestPrefixesOutliveTheLoop(t *testing.T) {
 	f.loop = next.Loop
 	defer next.Close(t.Context())
 	assert.Greater(t, next.run(t, prompts[4:]), 38, "all but the end of the prompt")
+}
+
+// What is saved first is the first to go where there is no room for all, and one that
+// can't be saved keeps no other out.
+func TestWhatWasUsedLastIsSavedLast(t *testing.T) {
+	for _, full := range []error{nil, errors.New("no room")} {
+		fx := newFixture(t, plain, func(f *fake) { f.full = full })
+		for _, first := range []sched.Token{1, 2, 3, 1} {
+			r := fx.request(slices.Repeat([]sched.Token{first}, 40), 60, 2)
+			require.NoError(t, fx.Submit(r))
+			_, _, err := read(t, r)
+			require.NoError(t, err)
+		}
+		fx.Close(t.Context())
+		var saved []sched.Token
+		for _, p := range fx.f.kept {
+			saved = append(saved, p.Tokens[0])
+		}
+		assert.Equal(t, []sched.Token{2, 3, 1}, slices.Compact(saved))
+	}
 }

@@ -29,6 +29,7 @@ type fake struct {
 	faults func() error // nil: none
 	loses  func() bool  // whether a copy can't be restored; nil: never
 	kept   []sched.Prefix
+	full   error // of Keep; nil: there is room
 
 	block  chan struct{} // not nil: Decode waits for a value, or for an abort
 	abort  atomic.Bool
@@ -53,7 +54,7 @@ func (f *fake) Apply(ops []sched.Op) error {
 func (f *fake) Keep(p sched.Prefix) <-chan error {
 	f.kept = append(f.kept, p)
 	done := make(chan error, 1)
-	done <- nil
+	done <- f.full
 	return done
 }
 

@@ -73,17 +73,17 @@ func (l *Loop) warnNotKept(err error) {
 	l.cfg.Log.Warn("cached prefixes could not be saved for the next load", "error", err)
 }
 
-// keep saves what the cache holds, most recently used first.
+// keep saves what the cache holds. What was used last is saved last: where there is no
+// room for all, what was saved first makes way.
 func (l *Loop) keep() error {
-	if err := l.b.Apply(l.s.Ops()); err != nil {
+	err := l.b.Apply(l.s.Ops())
+	if err != nil {
 		return err
 	}
 	for _, p := range l.s.Prefixes() {
-		if err := <-l.b.Keep(p); err != nil {
-			return err
-		}
+		err = errors.Join(err, <-l.b.Keep(p)) // one that is too large keeps no other out
 	}
-	return nil
+	return err
 }
 
 // collect takes in what happened since the last step. It returns false when the

@@ -65,17 +65,17 @@ type Prefix struct {
 	Key    uint64
 }
 
-// Prefixes lists the prefixes in cells and the copies in memory, most recently used
+// Prefixes lists the copies in memory, then the prefixes in cells, least recently used
 // first within each.
 func (s *Scheduler) Prefixes() []Prefix {
 	var list []Prefix
-	for _, p := range slices.SortedFunc(slices.Values(s.cached), func(a, b *span) int { return cmp.Compare(b.used, a.used) }) {
-		list = append(list, Prefix{Tokens: p.tokens(), ID: p.id})
-	}
-	for _, c := range slices.SortedFunc(slices.Values(s.store.copies), func(a, b *stored) int { return cmp.Compare(b.used, a.used) }) {
+	for _, c := range slices.SortedFunc(slices.Values(s.store.copies), func(a, b *stored) int { return cmp.Compare(a.used, b.used) }) {
 		if c.bytes > 0 {
 			list = append(list, Prefix{Tokens: c.tokens, Stored: true, Key: c.key})
 		}
+	}
+	for _, p := range slices.SortedFunc(slices.Values(s.cached), func(a, b *span) int { return cmp.Compare(a.used, b.used) }) {
+		list = append(list, Prefix{Tokens: p.tokens(), ID: p.id})
 	}
 	return list
 }
