@@ -16,24 +16,25 @@ const module = "github.com/puna-ai/puna"
 
 // arrows says what each package of the module may import of the module. A key
 // ending in /... covers the packages below it; the longest match counts. Every
-// package may import the root, which imports none.
+// package may import the root, which imports none. Those that keep files share how one
+// is replaced (internal/atomicfile).
 var arrows = map[string][]string{
 	"":                  {},
 	"cgo/ggml":          {},
 	"cgo/llama":         {"cgo/ggml"},
 	"cgo/mtmd":          {"cgo/ggml", "cgo/llama"},
-	"cgo/kernels":       {"cgo/ggml", "cgo/kernels/...", "third_party"},
+	"cgo/kernels":       {"cgo/ggml", "cgo/kernels/...", "third_party", "internal/atomicfile"},
 	"cgo/kernels/build": {"third_party"},
 	"cgo/kernels/...":   {},
-	"engine":            {"engine/...", "cgo/...", "models/gguf", "models/template", "models/parse"},
+	"engine":            {"engine/...", "cgo/...", "models/gguf", "models/template", "models/parse", "internal/atomicfile"},
 	"engine/sched":      {},
 	"engine/sample":     {"cgo/llama", "engine/grammar"},
 	"engine/grammar":    {"models/parse"},
 	"engine/spec":       {},
+	"engine/snapshot":   {"internal/atomicfile"},
 	"engine/...":        {"engine/...", "cgo/..."},
 	"models/create":     {"models/...", "cgo/llama", "cgo/ggml"},
-	"models/builtin":    {"models/..."},
-	"models/...":        {"models/..."},
+	"models/...":        {"models/...", "internal/atomicfile"},
 	"local":             {"engine", "engine/...", "models/...", "cgo/kernels"},
 	"server":            {"server/..."},
 	"server/...":        {"server", "server/..."},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/internal/atomicfile"
 )
 
 // Prover lets each model compute a token in another process before this one loads it,
@@ -111,16 +113,10 @@ func (v verdict) write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".proof-*.json")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // fails once it is renamed
-	_, err = tmp.Write(append(data, '\n'))
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Write(path, atomicfile.Options{Temp: ".proof-*.json"}, func(w *bufio.Writer) error {
+		w.Write(append(data, '\n'))
+		return nil
+	})
 }
 
 // Try loads a model and lets it compute a token, or an embedding, at little cost: its

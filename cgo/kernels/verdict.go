@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/puna-ai/puna/internal/atomicfile"
 )
 
 // Verdict is what a module's proof on one CPU said.
@@ -159,14 +162,8 @@ func (b *book) write() error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".verdicts-*.json")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // fails once it is renamed
-	_, err = tmp.Write(append(data, '\n'))
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), b.path)
+	return atomicfile.Write(b.path, atomicfile.Options{Temp: ".verdicts-*.json"}, func(w *bufio.Writer) error {
+		w.Write(append(data, '\n'))
+		return nil
+	})
 }

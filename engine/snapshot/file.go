@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/puna-ai/puna/internal/atomicfile"
 )
 
 // A file is a head of 40 bytes, the tokens, the state; all numbers little-endian:
@@ -119,31 +121,16 @@ func readState(path string, tokens []int32, state []byte) error {
 	return nil
 }
 
-// writeFile writes beside path and renames, so that no reader sees half a file.
-func writeFile(path string, tokens []int32, state []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), temporary) // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
+// writeFile replaces the file in one step.
+func writeFile(path string, tokens []int32, state []byte) error {
 	raw := tokenBytes(tokens)
 	h := head{tokens: int64(len(tokens)), state: int64(len(state)), tokensSum: checksum(raw), stateSum: checksum(state)}
-	w := bufio.NewWriter(f)
-	w.Write(h.bytes()) // Flush returns the first error
-	w.Write(raw)
-	w.Write(state)
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return atomicfile.Write(path, atomicfile.Options{Temp: temporary}, func(w *bufio.Writer) error {
+		w.Write(h.bytes())
+		w.Write(raw)
+		w.Write(state)
+		return nil
+	})
 }
 
 func isTemporary(path string) bool { return strings.HasPrefix(filepath.Base(path), temporary) }

@@ -4,16 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/x448/float16"
+
+	"github.com/puna-ai/puna/internal/atomicfile"
 )
 
 // GGUF value types and tensor types.
@@ -186,31 +185,11 @@ func (t tensor) bytes() int {
 
 func pad(n int) int { return (alignment - n%alignment) % alignment }
 
-// write writes a GGUF file beside path and renames it.
-func write(path string, seed uint64, h *header, tensors []tensor) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".synth-*.gguf")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-		}
-	}()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := writeTo(w, seed, h, tensors); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+// write replaces the GGUF file at path in one step.
+func write(path string, seed uint64, h *header, tensors []tensor) error {
+	return atomicfile.Write(path, atomicfile.Options{Temp: ".synth-*.gguf", Mode: 0o644}, func(w *bufio.Writer) error {
+		return writeTo(w, seed, h, tensors)
+	})
 }
 
 func writeTo(w *bufio.Writer, seed uint64, h *header, tensors []tensor) error {

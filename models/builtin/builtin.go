@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	_ "embed"
@@ -12,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/puna-ai/puna/internal/atomicfile"
 )
 
 //go:embed guide.gguf
@@ -117,20 +120,8 @@ func (m *Model) write(path string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, m.Name+"-*.partial")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails after the rename
-	_, err = io.WriteString(f, m.gguf)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return atomicfile.Write(path, atomicfile.Options{Temp: m.Name + "-*.partial", Mode: 0o644}, func(w *bufio.Writer) error {
+		w.WriteString(m.gguf)
+		return nil
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/internal/atomicfile"
 )
 
 // PutBlob stores what r holds, unless it is there already. A digest that doesn't
@@ -130,7 +131,7 @@ func (s *Store) place(path, digest string) (existed bool, err error) {
 	if err := os.Rename(path, blob); err != nil {
 		return false, fileError(err)
 	}
-	return false, fileError(syncDir(s.blobs()))
+	return false, fileError(atomicfile.SyncDir(s.blobs()))
 }
 
 func sameSize(a, b string) bool {

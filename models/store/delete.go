@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/internal/atomicfile"
 	"github.com/puna-ai/puna/models/name"
 )
 
@@ -71,7 +72,7 @@ func (s *Store) removeManifest(path string) error {
 	for dir != s.manifests() && os.Remove(dir) == nil {
 		dir = filepath.Dir(dir)
 	}
-	return syncDir(dir)
+	return atomicfile.SyncDir(dir)
 }
 
 var referencePattern = regexp.MustCompile(`sha256[:-][0-9a-fA-F]{64}`)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/ollama/ollama/types/model"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/internal/atomicfile"
 	"github.com/puna-ai/puna/models/name"
 )
 
@@ -197,18 +199,9 @@ func (s *Store) writeManifest(n name.Name, config Layer, layers []Layer) error {
 	if err != nil {
 		return puna.Errorf(puna.Internal, "manifest: %w", err)
 	}
-	f, err := os.CreateTemp(s.manifests(), tempPrefix)
-	if err != nil {
-		return fileError(err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(append(data, '\n'))
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return fileError(err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fileError(err)
-	}
-	return fileError(syncDir(filepath.Dir(path)))
+	o := atomicfile.Options{Temp: tempPrefix, Dir: s.manifests(), Mode: 0o644, Sync: true}
+	return fileError(atomicfile.Write(path, o, func(w *bufio.Writer) error {
+		w.Write(append(data, '\n'))
+		return nil
+	}))
 }

@@ -101,13 +101,3 @@ func fileError(err error) error {
 	}
 	return puna.Errorf(puna.KindOf(err), "%w", err)
 }
-
-// syncDir makes renames in a folder survive a crash.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}

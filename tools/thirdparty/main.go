@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"flag"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/puna-ai/puna/cgo/kernels/build"
+	"github.com/puna-ai/puna/internal/atomicfile"
 )
 
 func main() {
@@ -78,22 +80,9 @@ func writeArchive(path, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".kernels-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	if err := build.Archive(tmp, dir); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	if err := os.Chmod(tmp.Name(), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Write(path, atomicfile.Options{Temp: ".kernels-*", Mode: 0o644}, func(w *bufio.Writer) error {
+		return build.Archive(w, dir)
+	})
 }
 
 // reporter prints the progress of a build every so often, and its end.
