@@ -41,7 +41,7 @@ func main() {
 // build' must do, with no flag, no make and no environment variable of ours.
 func TestConsumer(t *testing.T) {
 	if testing.Short() {
-		t.Skip("compiles llama.cpp where the build cache hasn't got it")
+		t.Skip("compiles llama.cpp where the build cache hasn't got it: run without -short")
 	}
 	root, err := os.Getwd()
 	require.NoError(t, err)

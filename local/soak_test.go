@@ -60,7 +60,7 @@ var (
 // leave early. All that was taken must come back.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes as long as -soak says")
+		t.Skip("it takes as long as -soak says: run without -short")
 	}
 	goroutines, pools := runtime.NumGoroutine(), ggml.Live()["Threadpool"]
 	s := newSoak(t)

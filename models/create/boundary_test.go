@@ -31,7 +31,7 @@ const boundaryDir = "PUNA_BOUNDARY_DIR"
 func TestHelperRuns(t *testing.T) {
 	dir := os.Getenv(boundaryDir)
 	if dir == "" {
-		t.Skip("runs in a child process of TestNothingThatPassesCrashes")
+		t.Skip("run TestNothingThatPassesCrashes, which runs this in a child process")
 	}
 	paths, err := filepath.Glob(filepath.Join(dir, "*.gguf"))
 	require.NoError(t, err)

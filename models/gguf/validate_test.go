@@ -194,7 +194,7 @@ func TestValidateExpertsAndStates(t *testing.T) {
 
 func TestUnknownArchitectures(t *testing.T) {
 	if otherLlama {
-		t.Skip("the linked llama.cpp decides what it knows")
+		t.Skip("the linked llama.cpp decides what it knows: run without the tag llama_system")
 	}
 	cases := []struct {
 		kvs     []KV

@@ -19,7 +19,7 @@ const crashDir = "PUNA_STORE_CRASH_DIR"
 func TestHelperWrites(t *testing.T) {
 	dir := os.Getenv(crashDir)
 	if dir == "" {
-		t.Skip("runs in a child process of TestKill")
+		t.Skip("run TestKill, which runs this in a child process")
 	}
 	s := open(t, dir)
 	for i := 0; ; i++ {

@@ -29,7 +29,7 @@ func plain() string { return Variants(runtime.GOARCH)[0].Name }
 // once, then again after damage.
 func TestBuild(t *testing.T) {
 	if testing.Short() {
-		t.Skip("compiles for half a minute")
+		t.Skip("compiles for half a minute: run without -short")
 	}
 	var steps atomic.Int64
 	options := Options{
