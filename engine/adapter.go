@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"os"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,16 @@ type adapter struct {
 	*llama.AdapterLora
 	name  string
 	scale float64
+	bytes int64 // of its file, all but the head of which is weights
+}
+
+// bytes is the size of the file; 0 where it can't be read, which the load reports.
+func (a Adapter) bytes() int64 {
+	stat, err := os.Stat(a.Path)
+	if err != nil {
+		return 0
+	}
+	return stat.Size()
 }
 
 func (m *Model) loadAdapters() error {
@@ -23,7 +34,7 @@ func (m *Model) loadAdapters() error {
 			return puna.Errorf(puna.Invalid, "%w", err)
 		}
 		name, _ := lora.MetaValStr("general.name")
-		m.adapters = append(m.adapters, adapter{lora, cmp.Or(a.Name, name), cmp.Or(a.Scale, 1)})
+		m.adapters = append(m.adapters, adapter{lora, cmp.Or(a.Name, name), cmp.Or(a.Scale, 1), a.bytes()})
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ type shape struct {
 type runner struct {
 	*loop.Loop
 	cells   int
+	bytes   int64  // beside the weights, about
 	used    uint64 // logical time of the last request
 	scratch []*sample.Scratch
 }
@@ -199,7 +200,7 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{cells: cells}
+	r := &runner{cells: cells, bytes: m.contextBytes(b.c, s.kv)}
 	workers := min(s.threads, 4)
 	for range workers {
 		x, err := sample.NewScratch(m.vocab.NTokens())

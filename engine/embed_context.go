@@ -22,7 +22,7 @@ type embedder struct {
 	*embedding.Loop
 	shape   shape
 	longest int   // tokens of the longest input that it takes
-	bytes   int64 // of its KV cache
+	bytes   int64 // beside the weights, about
 }
 
 // acquireEmbedder returns the model's embedding context, or a new one in its place if
@@ -89,10 +89,7 @@ func (m *Model) newEmbedder(s shape, size int) (*embedder, error) {
 		c.Close()
 		return nil, puna.Errorf(puna.NoMemory, "%w", err)
 	}
-	e := &embedder{shape: s, longest: size}
-	if c.HasMemory() {
-		e.bytes = int64(c.NCtx()) * m.cellBytes(s.kv)
-	}
+	e := &embedder{shape: s, longest: size, bytes: m.contextBytes(c, s.kv)}
 	core := embedCore{c: c, batch: batch, turn: background{p.turn}, pooling: m.pooling()}
 	var b embedding.Backend = &causalBackend{core}
 	if whole {

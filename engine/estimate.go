@@ -2,11 +2,11 @@ package engine
 
 import (
 	"cmp"
-	"os"
 	"slices"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/ggml"
+	"github.com/puna-ai/puna/cgo/llama"
 	"github.com/puna-ai/puna/engine/fit"
 	"github.com/puna-ai/puna/models/gguf"
 )
@@ -31,9 +31,7 @@ func (e *Engine) Estimate(o LoadOptions) (fit.Memory, error) {
 	}
 	model := measure(file)
 	for _, a := range o.Adapters {
-		if stat, err := os.Stat(a.Path); err == nil {
-			model.Weights += stat.Size()
-		}
+		model.Weights += a.bytes()
 	}
 	return fit.Of(model, e.firstContext(o, file)).Split(e.deviceShare(o.Options, file.BlockCount())), nil
 }
@@ -127,11 +125,25 @@ func (e *Engine) firstContext(o LoadOptions, file *gguf.File) fit.Context {
 	if window, _ := file.Uint(".attention.sliding_window"); file.Recurrent() || window > 0 {
 		sequences = cmp.Or(o.NumParallel, otherRunning)
 	}
-	t := o.kvType(o.Options)
 	return fit.Context{
 		Cells: int64(m.poolFor(limit)), Batch: int64(batch(o.Options)), Sequences: int64(min(sequences, maxIDs)),
-		CellType: fit.Type{Elements: t.BlockSize(), Bytes: int64(t.Size())},
+		CellType: cellType(o.kvType(o.Options)),
 	}
+}
+
+func cellType(t ggml.Type) fit.Type { return fit.Type{Elements: t.BlockSize(), Bytes: int64(t.Size())} }
+
+// contextBytes estimates what a context takes beside the weights: llama.cpp tells the sizes
+// of its buffers to nobody but its log.
+func (m *Model) contextBytes(c *llama.Context, kv ggml.Type) int64 {
+	model := m.measured
+	if !c.HasMemory() { // an encoder: no cells, and no logits
+		model.Cell, model.Vocabulary = 0, 0
+	}
+	e := fit.Of(model, fit.Context{
+		Cells: int64(c.NCtx()), Batch: int64(c.NUbatch()), Sequences: int64(c.NSeqMax()), CellType: cellType(kv),
+	})
+	return e.Cache + e.Compute
 }
 
 // deviceShare is the share of layers that dedicated GPUs hold. llama.cpp counts the

@@ -23,29 +23,33 @@ import (
 )
 
 // CPU KV buffer size = 4.00 MiB
-var bufferSize = regexp.MustCompile(`(model|KV|RS|compute|output) buffer size *= *([0-9.]+) MiB`)
+var bufferSize = regexp.MustCompile(`(model|KV|RS|LoRA|compute|output) buffer size *= *([0-9.]+) MiB`)
 
-// allocated loads a model and sums what llama.cpp says that it allocated, in bytes.
-func allocated(t *testing.T, o engine.LoadOptions) (sum int64) {
+// allocated loads and uses a model, and sums what llama.cpp says that it allocated, in
+// bytes; size is what the model says.
+func allocated(t *testing.T, o engine.LoadOptions, use func(*engine.Model)) (sum, size int64) {
 	t.Helper()
 	var log bytes.Buffer
 	ggml.SetLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	defer ggml.SetLogger(slog.New(slog.DiscardHandler))
 	m, err := shared.Load(t.Context(), o)
 	require.NoError(t, err)
+	use(m)
+	size = m.Info().Size
 	require.NoError(t, m.Close(context.Background()))
 	found := bufferSize.FindAllStringSubmatch(log.String(), -1)
-	require.GreaterOrEqual(t, len(found), 4, log.String())
+	require.GreaterOrEqual(t, len(found), 3, log.String())
 	for _, f := range found {
 		mib, err := strconv.ParseFloat(f[2], 64)
 		require.NoError(t, err)
 		sum += int64(mib * (1 << 20))
 		t.Log(f[0])
 	}
-	return sum
+	return sum, size
 }
 
-// An estimate holds what a load really takes, and not much more.
+// An estimate, and the size of a loaded model, hold what a load really takes, and not much
+// more.
 func TestEstimate(t *testing.T) {
 	guide, ok := builtin.Get("guide")
 	require.True(t, ok)
@@ -69,10 +73,49 @@ func TestEstimate(t *testing.T) {
 			o.Options.NumThread = new(1)
 			estimate, err := shared.Estimate(o)
 			require.NoError(t, err)
-			real := allocated(t, o)
+			real, size := allocated(t, o, func(*engine.Model) {})
 			t.Logf("estimate %.1f MiB, real %.1f MiB", float64(estimate.Host)/(1<<20), float64(real)/(1<<20))
 			assert.GreaterOrEqual(t, estimate.Host, real-1<<20)
 			assert.Less(t, estimate.Host, real*3/2+8<<20)
+			assert.GreaterOrEqual(t, size, real-1<<20)
+			assert.Less(t, size, real*3/2+8<<20)
+		})
+	}
+}
+
+// The size of a model has every context in it, and adapters.
+func TestSize(t *testing.T) {
+	lora := filepath.Join(t.TempDir(), "lora.gguf")
+	require.NoError(t, testmodel.WriteLora(lora, testmodel.Tiny, 64))
+	encoder, decoder := testmodel.Encoder, testmodel.Tiny
+	encoder.Embd, encoder.FF, encoder.Pooling = 256, 2048, 1
+	decoder.Name, decoder.Pooling = "tiny-pooled", 3
+	embed := func(m *engine.Model) {
+		_, err := m.Embed(t.Context(), &puna.EmbedRequest{Input: []string{"some words"}})
+		require.NoError(t, err)
+	}
+	for name, c := range map[string]struct {
+		load engine.LoadOptions
+		use  func(*engine.Model)
+	}{
+		"encoder":  {engine.LoadOptions{Path: testmodel.PathOf(t, encoder)}, embed},
+		"decoder":  {engine.LoadOptions{Path: testmodel.PathOf(t, decoder)}, embed},
+		"state":    {engine.LoadOptions{Path: testmodel.PathOf(t, testmodel.Mamba2)}, func(*engine.Model) {}},
+		"adapters": {engine.LoadOptions{Path: testmodel.Path(t), Adapters: []engine.Adapter{{Path: lora}}}, func(*engine.Model) {}},
+		"two contexts": {engine.LoadOptions{Path: testmodel.Path(t)}, func(m *engine.Model) {
+			embed(m)
+			req := raw("x", 1)
+			req.Options.KVCacheType = "q8_0"
+			_, _, err := collect(t, m, req)
+			require.NoError(t, err)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.load.Repack, c.load.Options.NumThread = engine.RepackOff, new(1)
+			real, size := allocated(t, c.load, c.use)
+			t.Logf("size %.2f MiB, real %.2f MiB", float64(size)/(1<<20), float64(real)/(1<<20))
+			assert.GreaterOrEqual(t, size, real-1<<20)
+			assert.Less(t, size, real*3/2+8<<20)
 		})
 	}
 }

@@ -46,7 +46,7 @@ type Info struct {
 	Architecture  string // "llama"
 	Description   string // "llama 1B Q4_K - Medium"
 	Parameters    int64
-	Size          int64 // bytes of weights and of all KV caches, those for embeddings included
+	Size          int64 // bytes of weights and adapters, and of all contexts about: KV caches, states and compute buffers, those for embeddings included
 	SizeVRAM      int64 // of these, bytes in the memory of GPUs, by the share of layers there
 	Layers        int
 	GPULayers     int
@@ -74,9 +74,12 @@ func (m *Model) Info() Info {
 		Embedding: m.llama.NEmbd(), Capabilities: m.capabilities(), Variant: m.engine.report.Variant,
 		Threads: threads(m.opts.Options), Reuse: m.plain && !m.opts.NoReuse || m.cacheRAM() > 0,
 	}
+	for _, a := range m.adapters {
+		i.Size += a.bytes
+	}
 	m.mu.Lock()
-	for s, r := range m.loops {
-		i.Size += int64(r.cells) * m.cellBytes(s.kv)
+	for _, r := range m.loops {
+		i.Size += r.bytes
 		i.ContextLength = max(i.ContextLength, min(r.cells, i.TrainContext))
 	}
 	if m.embedder != nil {

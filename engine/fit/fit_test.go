@@ -23,6 +23,14 @@ func TestCells(t *testing.T) {
 	assert.Equal(t, int64(64<<22), Of(recurrent, c).Cache, "a state for each sequence, none for cells")
 }
 
+func TestStatesNeedNoMask(t *testing.T) {
+	recurrent := Model{State: 1 << 20, Embedding: 2048}
+	few, many := Context{Cells: 4096, Batch: 512, Sequences: 8, CellType: half}, Context{Cells: 65536, Batch: 512, Sequences: 8, CellType: half}
+	assert.Equal(t, Of(recurrent, few), Of(recurrent, many))
+	recurrent.Cell = 1024 // a hybrid
+	assert.Less(t, Of(recurrent, few).Compute, Of(recurrent, many).Compute)
+}
+
 func TestMoreTakesMore(t *testing.T) {
 	small := Context{Cells: 4096, Batch: 128, Sequences: 8, CellType: half}
 	least := Of(llama1B, small)
