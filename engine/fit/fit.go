@@ -67,7 +67,8 @@ func bytes(n float64) int64 { return int64(min(n, 1<<50)) }
 // the widest moment counts. Inside a layer that is the feed-forward product (gate and
 // up) or the attention's queries, keys, values and result, each beside the residual
 // stream, its copy and the layer's input, and the mask over all cells in F32 and F16,
-// which a model of states alone has not; after the last layer, the logits. The output buffer has a row for each sequence.
+// which a model of states alone has not; after the last layer, the logits. The output
+// buffer has a row for each sequence.
 func compute(m Model, c Context) int64 {
 	batch := float64(min(c.Batch, c.Cells))
 	mask := batch * float64(c.Cells) * (f32 + f16)
