@@ -16,7 +16,9 @@
 // While batches are small ([Config.DraftRows]), generating sequences may add rows with
 // drafts of the tokens that come next ([Seq.Draft]). A row's output counts when all of
 // the draft before it was right, so the owner appends one token after another until
-// one isn't as drafted; the cells of the rest go with the next ops.
+// one isn't as drafted; the cells of the rest go with the next ops. [Scheduler.Drafting]
+// says who may, for drafts that are made together before the step. What makes them can be
+// scheduled here, too: it appends what it guesses and takes it back ([Scheduler.Rewind]).
 //
 // Finished sequences stay in the cache as prefixes until their cells or ids are
 // needed, least recently used first and from their ends. A prompt shares the cells

@@ -101,3 +101,41 @@ func TestOtherArchitecturesDraftNothing(t *testing.T) {
 		step       -> a 4:5*
 	`)
 }
+
+func TestWhoMayDraft(t *testing.T) {
+	run(t, drafting, `
+		add a A4
+		add b B4
+		add c C4
+		draft a 1
+		draft b 1
+		drafting   -> 0 8
+		step       -> a 0:4*, b 0:4*, c 0:4*
+		drafting   -> a b 3 5
+		park a
+		drafting   -> b 2 6
+		unpark a
+		add d D20
+		step       -> a 4:5*, b 4:5*, c 4:5*, d 0:20*
+		drafting   -> a b 4 4
+	`)
+}
+
+func TestRewind(t *testing.T) {
+	run(t, small, `
+		add a A4
+		step       -> a 0:4*
+		step       -> a 4:5*
+		step       -> a 5:6*
+		rewind a 5
+		step       -> rm a 5, a 5:6*
+		rewind a 6
+		step       -> a 6:7*
+		add b A4
+		step       -> cp a>b 3, a 7:8*, b 3:4*
+		rewind a 2
+		rewind b 4
+		step       -> rm a 2, a 2:3*, b 4:5*
+		use        -> cells 6, running 2, waiting 0, prefixes 0
+	`)
+}

@@ -194,13 +194,7 @@ func (s *Scheduler) demand(from *span, n int) int {
 func (s *Scheduler) planDecode(b *Batch) {
 	limit, rows := s.rows(), 0
 	for {
-		need := 0
-		for _, q := range s.running {
-			if !q.parked && q.pending() == 1 {
-				need++
-			}
-		}
-		rows = min(need, limit)
+		rows = min(s.generating(), limit)
 		if s.reclaim(rows) || !s.preemptYoungest() {
 			break
 		}
@@ -215,6 +209,16 @@ func (s *Scheduler) planDecode(b *Batch) {
 	}
 }
 
+// generating is how many sequences have one token to compute.
+func (s *Scheduler) generating() (n int) {
+	for _, q := range s.running {
+		if !q.parked && q.pending() == 1 {
+			n++
+		}
+	}
+	return n
+}
+
 // promptRows is how many rows prompts would fill.
 func (s *Scheduler) promptRows() (n int) {
 	for _, q := range s.running {
@@ -223,6 +227,22 @@ func (s *Scheduler) promptRows() (n int) {
 		}
 	}
 	return n
+}
+
+// Drafting returns the sequences that the next batch may have drafts of, oldest first, how
+// many rows it has without, and how many it may have of drafts. No room: no sequences.
+func (s *Scheduler) Drafting() (seqs []*Seq, rows, room int) {
+	rows = s.generating() + s.promptRows()
+	room = min(s.cfg.DraftRows, s.rows()) - rows
+	if room < 1 {
+		return nil, rows, 0
+	}
+	for _, q := range s.running {
+		if q.Draft != nil && !q.parked && q.pending() == 1 {
+			seqs = append(seqs, q)
+		}
+	}
+	return seqs, rows, room
 }
 
 // draft asks for q's draft, for a batch of so many rows without it. Cached prefixes

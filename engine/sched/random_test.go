@@ -137,6 +137,11 @@ func (w *world) event() {
 			w.park[q] = !w.park[q]
 			w.s.Park(q, w.park[q])
 		}
+	case 8:
+		if q != nil && q.Len() > 1 && w.cfg.Plain {
+			w.s.Rewind(q, 1+w.rng.IntN(q.Len()-1))
+			w.s.Append(q, sched.Token(w.rng.IntN(3)))
+		}
 	case 7:
 		p, ok := w.s.Unkept()
 		require.Equal(w.t, ok, len(p.Tokens) > 0)

@@ -217,6 +217,21 @@ func (s *Scheduler) Append(q *Seq, t Token) (full bool) {
 	return len(q.tokens) >= q.limit
 }
 
+// Rewind takes q's tokens after the first n back, and their cells. A token has to be
+// appended to what is left before the next Plan.
+func (s *Scheduler) Rewind(q *Seq, n int) {
+	s.reject(q)
+	q.tokens = q.tokens[:n]
+	if q.span != nil {
+		s.cut(q.span, n)
+	}
+	for _, w := range s.waiting {
+		if w.hold == q {
+			w.hold = nil
+		}
+	}
+}
+
 // shift drops the older half of what comes after the kept tokens. The rest is
 // computed again at its new positions: moving cells would move those of every
 // sequence that shares them.

@@ -28,6 +28,8 @@ import (
 //	draft NAME N [M]          NAME drafts N tokens from now on, of which M are right
 //	fail -> BATCH             the same, but the decode fails
 //	noslot -> BATCH           the same for want of room
+//	rewind NAME N             to N tokens, and one of its own appended
+//	drafting -> NAMES ROWS ROOM
 //	end NAME | drop NAME | park NAME | unpark NAME | clear
 //	unkept -> LENGTH          of the prefix that is to be kept now
 //	use -> TEXT               the budgets
@@ -82,6 +84,18 @@ func (sc *script) line(f []string) string {
 		n, _ := strconv.Atoi(f[2])
 		sc.right[q], _ = strconv.Atoi(strings.Join(f[3:], ""))
 		q.Draft = func(_, most int) []sched.Token { return make([]sched.Token, min(n, most)) }
+	case "rewind":
+		n, _ := strconv.Atoi(f[2])
+		sc.s.Rewind(q, n)
+		sc.next++
+		sc.s.Append(q, sc.next)
+	case "drafting":
+		seqs, rows, room := sc.s.Drafting()
+		var names string
+		for _, q := range seqs {
+			names += sc.names[q] + " "
+		}
+		return fmt.Sprintf("%s%d %d", names, rows, room)
 	case "use":
 		require.NoError(sc.t, sc.kv.Apply(sc.s.Ops()))
 		u := sc.s.Usage()
