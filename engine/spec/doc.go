@@ -10,6 +10,9 @@
 // An index of pairs of tokens, linked by place, finds the matches: constant time for
 // each token, amortised, and some 20 bytes for it.
 //
+// An [Account] decides the same for a draft model, whose tokens cost something before they
+// are rows.
+//
 // Caveats: a Drafter isn't safe for concurrent use. What it drafts depends on tokens
 // and rows alone, not on time, so that answers can be repeated exactly.
 package spec
