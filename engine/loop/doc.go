@@ -3,7 +3,8 @@
 // to the requests.
 //
 // Rows of drafted tokens are sampled one after another, as long as each token is the
-// one that the next row was computed for; what a step makes is one output.
+// one that the next row was computed for; what a step makes is one output. Drafters that
+// compute together do so before a step ([Config.Prepare]).
 //
 // What computes is behind interfaces, [Backend] (a context), [Picker] (a request's
 // sampler) and [Drafter], so the package has no C and its tests run fakes under the race

@@ -18,6 +18,8 @@ type fakeDrafter struct {
 	right  func() int
 }
 
+func (d *fakeDrafter) Close() {}
+
 func (d *fakeDrafter) Add(t sched.Token) { d.tokens = append(d.tokens, t) }
 
 func (d *fakeDrafter) Draft(_, most int) []sched.Token {

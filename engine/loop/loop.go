@@ -66,6 +66,13 @@ type Drafter interface {
 	// Draft returns up to most tokens that may follow, for a batch that has rows rows
 	// without them. They are valid until the next Draft.
 	Draft(rows, most int) []sched.Token
+	Close()
+}
+
+// Wish is a drafter that the next step asks for up to Most tokens.
+type Wish struct {
+	Drafter Drafter
+	Most    int
 }
 
 // Pick is a chosen token.
@@ -80,12 +87,13 @@ type Pick struct {
 // Config configures a [Loop].
 type Config struct {
 	Sched   sched.Config
-	Workers int              // goroutines that sample, the loop's own included; 0: 1
-	Kept    [][]sched.Token  // copies that the backend has from the start, under the keys 0, 1, ...
-	Turn    sync.Locker      // held while decoding: contexts that share a thread pool take turns
-	Quiet   time.Duration    // without work, until prefixes are kept that weren't yet; 0: they are when the loop ends
-	Now     func() time.Time // nil: time.Now
-	Log     *slog.Logger     // nil: slog.Default()
+	Workers int                           // goroutines that sample, the loop's own included; 0: 1
+	Kept    [][]sched.Token               // copies that the backend has from the start, under the keys 0, 1, ...
+	Prepare func(wishes []Wish, rows int) // before a step whose batch has rows rows without drafts: what several drafters compute together; nil: nothing
+	Turn    sync.Locker                   // held while decoding: contexts that share a thread pool take turns
+	Quiet   time.Duration                 // without work, until prefixes are kept that weren't yet; 0: they are when the loop ends
+	Now     func() time.Time              // nil: time.Now
+	Log     *slog.Logger                  // nil: slog.Default()
 }
 
 // Loop owns a backend.
@@ -97,6 +105,7 @@ type Loop struct {
 	wake chan struct{}
 	done chan struct{}
 
+	wishes  []Wish       // of the last step
 	keeping <-chan error // the owner's; nil: nothing is being kept
 
 	mu      sync.Mutex // of what follows

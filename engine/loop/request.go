@@ -22,7 +22,7 @@ type Request struct {
 	Keep   int           // tokens at the start that a shift keeps
 	Picker Picker        // closed by the loop
 
-	Drafter Drafter // of the loop's goroutine from Submit on; nil: nothing is drafted
+	Drafter Drafter // of the loop's goroutine from Submit on, which closes it; nil: nothing is drafted
 
 	loop   *Loop
 	out    chan Output
@@ -85,15 +85,20 @@ func (r *Request) Cancel() {
 	r.loop.signal()
 }
 
-// draft is its sequence's [sched.Seq.Draft]: no more than Max lets be used.
+// draft is its sequence's [sched.Seq.Draft].
 func (r *Request) draft(rows, most int) []sched.Token {
-	if r.Max > 0 {
-		most = min(most, r.Max-r.generated-1)
-	}
-	if most < 1 {
+	if most = r.mostDrafted(most); most < 1 {
 		return nil
 	}
 	return r.Drafter.Draft(rows, most)
+}
+
+// mostDrafted is no more than Max lets be used.
+func (r *Request) mostDrafted(most int) int {
+	if r.Max > 0 {
+		most = min(most, r.Max-r.generated-1)
+	}
+	return most
 }
 
 func (l *Loop) changedRequest(r *Request) {

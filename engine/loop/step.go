@@ -16,6 +16,7 @@ func (l *Loop) run() {
 	defer l.b.Close()
 	for l.collect() {
 		began := l.cfg.Now()
+		l.prepare()
 		ops, batch := l.s.Plan()
 		if err := l.b.Apply(ops); err != nil {
 			l.recover(batch, err)
@@ -113,6 +114,24 @@ func (l *Loop) collect() bool {
 		}
 	}
 	return !closing || len(l.active) > 0
+}
+
+// prepare has drafts made together that the next batch has room for, in equal shares.
+func (l *Loop) prepare() {
+	if l.cfg.Prepare == nil {
+		return
+	}
+	seqs, rows, room := l.s.Drafting()
+	l.wishes = l.wishes[:0]
+	for _, q := range seqs {
+		r := q.Owner.(*Request)
+		if most := r.mostDrafted(max(1, room/len(seqs))); most > 0 {
+			l.wishes = append(l.wishes, Wish{r.Drafter, most})
+		}
+	}
+	if len(l.wishes) > 0 {
+		l.cfg.Prepare(l.wishes, rows)
+	}
 }
 
 func (l *Loop) isCanceled(r *Request) bool {
@@ -306,6 +325,9 @@ func (l *Loop) leave(r *Request, last Output) {
 	l.stats.Usage = l.s.Usage() // whoever has the last output finds the sequence gone
 	l.mu.Unlock()
 	r.Picker.Close()
+	if r.Drafter != nil {
+		r.Drafter.Close()
+	}
 	r.out <- last
 	close(r.out)
 }

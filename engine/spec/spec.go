@@ -81,6 +81,9 @@ func (d *Drafter) Draft(rows, most int) []Token {
 	return d.draft
 }
 
+// Close does nothing: a drafter is Go's memory alone.
+func (d *Drafter) Close() {}
+
 // foretold is the token that the match has after n others. Where it runs into the end
 // of the sequence, the draft goes on from its own beginning.
 func (d *Drafter) foretold(n int) Token {
