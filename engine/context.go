@@ -11,10 +11,10 @@ import (
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/ggml"
 	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/engine/ahead"
 	"github.com/puna-ai/puna/engine/loop"
 	"github.com/puna-ai/puna/engine/sample"
 	"github.com/puna-ai/puna/engine/sched"
-	"github.com/puna-ai/puna/engine/snapshot"
 )
 
 const (
@@ -45,6 +45,7 @@ type runner struct {
 	bytes   int64  // beside the weights, about
 	used    uint64 // logical time of the last request
 	scratch []*sample.Scratch
+	ahead   *ahead.Runner // nil: no draft model
 }
 
 // limit is how many tokens a request may have: num_ctx, no more than the model was
@@ -179,6 +180,14 @@ func (m *Model) closeRunner(ctx context.Context, r *runner) {
 
 func (r *runner) close(ctx context.Context) {
 	r.Close(ctx)
+	r.free()
+}
+
+// free gives up what the loop used.
+func (r *runner) free() {
+	if r.ahead != nil {
+		r.ahead.Close()
+	}
 	for _, x := range r.scratch {
 		x.Close()
 	}
@@ -186,7 +195,7 @@ func (r *runner) close(ctx context.Context) {
 
 // newRunner makes a context of so many cells.
 func (m *Model) newRunner(s shape, cells int) (*runner, error) {
-	need, free := int64(cells)*m.cellBytes(s.kv), freeMemory()
+	need, free := int64(cells)*m.cellBytesDrafted(s.kv), freeMemory()
 	if free > 0 && need > free && !m.engine.hasGPU() {
 		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q needs %.1f GiB, and %.1f GiB of memory are free: lower num_ctx",
 			cells, m.opts.Name, float64(need)/(1<<30), float64(free)/(1<<30))
@@ -202,20 +211,35 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 	}
 	r := &runner{cells: cells, bytes: m.contextBytes(b.c, s.kv)}
 	workers := min(s.threads, 4)
-	for range workers {
-		x, err := sample.NewScratch(m.vocab.NTokens())
-		if err != nil {
-			b.Close()
-			return nil, puna.Errorf(puna.NoMemory, "%w", err)
-		}
-		r.scratch = append(r.scratch, x)
+	if err := m.equip(r, workers, s, p); err != nil {
+		r.free()
+		b.Close()
+		return nil, err
 	}
 	lc := loop.Config{Sched: cfg, Workers: workers, Kept: b.copies.kept(), Turn: p.turn, Log: m.engine.log}
+	if r.ahead != nil {
+		lc.Prepare = r.ahead.Prepare
+	}
 	if m.place(s).dir != nil {
 		lc.Quiet = keepAfter
 	}
 	r.Loop = loop.New(b, lc)
 	return r, nil
+}
+
+// equip makes what the loop uses beside the context.
+func (m *Model) equip(r *runner, workers int, s shape, p *pool) (err error) {
+	for range workers {
+		x, err := sample.NewScratch(m.vocab.NTokens())
+		if err != nil {
+			return puna.Errorf(puna.NoMemory, "%w", err)
+		}
+		r.scratch = append(r.scratch, x)
+	}
+	if m.draft != nil {
+		err = m.addAhead(r, s, p)
+	}
+	return err
 }
 
 // schedule sets the budgets of a context.
@@ -288,15 +312,6 @@ func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error)
 		return nil, puna.Errorf(puna.Internal, "reading the prefixes on disk: %w", err)
 	}
 	return b, nil
-}
-
-// place is where prefixes of m go that leave memory. A state fits contexts of the same
-// weights, llama.cpp, KV type and scales of adapters.
-func (m *Model) place(s shape) place {
-	if m.opts.Digest == "" || m.opts.NoReuse {
-		return place{}
-	}
-	return place{m.engine.disk, snapshot.NewScope(m.opts.Digest, m.engine.report.LlamaCommit, s.kv.String(), s.scales)}
 }
 
 // backend is a llama_context behind the loop's interface.

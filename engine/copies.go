@@ -18,6 +18,15 @@ type place struct {
 	scope snapshot.Scope
 }
 
+// place is where prefixes of m go that leave memory. A state fits contexts of the same
+// weights, llama.cpp, KV type and scales of adapters.
+func (m *Model) place(s shape) place {
+	if m.opts.Digest == "" || m.opts.NoReuse {
+		return place{}
+	}
+	return place{m.engine.disk, snapshot.NewScope(m.opts.Digest, m.engine.report.LlamaCommit, s.kv.String(), s.scales)}
+}
+
 // copies hold the states of sequences that left their context's cells: in memory
 // outside Go's heap, which would keep what was forgotten until its next collection, or
 // in files. They belong to the context's goroutine.

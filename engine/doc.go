@@ -4,7 +4,7 @@
 // An [Engine] loads the compute kernels once; a [Model] is one file's weights and
 // the contexts that decode with them. A context belongs to one goroutine (package
 // engine/loop), which plans batches (engine/sched) with drafts where text repeats
-// (engine/spec), decodes, samples (engine/sample) and hands out the text. Callers
+// (engine/spec) or a smaller model foretells it (engine/ahead), decodes, samples (engine/sample) and hands out the text. Callers
 // render templates, tokenize and parse answers in their own goroutines.
 //
 // Embeddings are computed by a context of their own (package engine/embedding), over

@@ -16,7 +16,7 @@ import (
 const DefaultParallel = maxRunning
 
 // Estimate says what memory a load with these options will take: the weights and one
-// context. Only headers of files are read. Errors are those of reading them.
+// context, and those of a draft model. Only headers of files are read. Errors are those of reading them.
 //
 // Weights count in full, mapped or not. The pages of a mapped file can be reclaimed, so
 // a load that doesn't fit wouldn't fail, but every token reads nearly all of them: a
@@ -33,7 +33,12 @@ func (e *Engine) Estimate(o LoadOptions) (fit.Memory, error) {
 	for _, a := range o.Adapters {
 		model.Weights += a.bytes()
 	}
-	return fit.Of(model, e.firstContext(o, file)).Split(e.deviceShare(o.Options, file.BlockCount())), nil
+	first := e.firstContext(o, file)
+	draft, err := e.estimateDraft(o, first)
+	if err != nil {
+		return fit.Memory{}, err
+	}
+	return fit.Of(model, first).Split(e.deviceShare(o.Options, file.BlockCount())).Add(draft), nil
 }
 
 // measure reads what a model's memory depends on.

@@ -112,7 +112,7 @@ func (a *answer) submit() error {
 		a.r = &loop.Request{
 			Prompt: a.prompt.tokens, Limit: a.limit, Picker: pick,
 			Max: max(0, puna.Or(a.opts.NumPredict, -1)), Keep: a.m.keep(a.opts, len(a.prompt.tokens)),
-			Drafter: a.drafter(),
+			Drafter: a.drafter(run),
 		}
 		if a.r.Shift = puna.Or(a.req.Shift, false) && puna.Or(a.opts.NumPredict, -1) != -2; a.r.Shift && a.r.Max == 0 {
 			a.r.Max = shiftFactor * a.limit
@@ -151,13 +151,16 @@ func (a *answer) picker(run *runner) (*picker, error) {
 }
 
 // drafter is nil where nothing is to be drafted.
-func (a *answer) drafter() loop.Drafter {
+func (a *answer) drafter(run *runner) loop.Drafter {
 	most := puna.Or(a.opts.DraftNumPredict, -1)
 	if most == 0 || !a.m.plain {
 		return nil
 	}
 	if most < 0 {
 		most = draftRows
+	}
+	if run.ahead != nil {
+		return run.ahead.Drafter(a.prompt.tokens, most)
 	}
 	return spec.New(a.prompt.tokens, most)
 }

@@ -25,6 +25,7 @@ type LoadOptions struct {
 	Digest   string    // of what is loaded, adapters included: prefixes on disk, and what a [Prover] found, are kept under it; "": nothing is
 	Proven   bool      // it needs no [Prover]
 	Adapters []Adapter // in effect for every request that names none
+	Draft    Draft     // a smaller model of the same vocabulary that drafts tokens, where that pays
 
 	Options  puna.Options   // the model's own; requests go over them
 	Template string         // Go template syntax; goes before Renderer and the GGUF's own
@@ -118,20 +119,21 @@ func (o *LoadOptions) check() error {
 	return nil
 }
 
-// open loads the weights, the adapters and the template, and makes a context.
+// open loads the weights, the adapters, the draft model and the template, and makes a
+// context.
 func (m *Model) open(ctx context.Context, file *gguf.File) (err error) {
-	if m.llama, err = m.loadWeights(ctx); err != nil {
+	if err := m.openWeights(ctx, file); err != nil {
 		return err
 	}
-	m.letGoOfCopied(file)
-	m.vocab = m.llama.Vocab()
-	m.plain = !m.llama.IsRecurrent() && !m.llama.IsHybrid() && m.llama.NSWA() == 0
 	for t := range llama.Token(m.vocab.NTokens()) {
 		if m.vocab.IsEOG(t) {
 			m.eog = append(m.eog, t)
 		}
 	}
 	if err := m.loadAdapters(); err != nil {
+		return err
+	}
+	if err := m.loadDraft(ctx, file); err != nil {
 		return err
 	}
 	m.source = template.Source{
@@ -146,6 +148,17 @@ func (m *Model) open(ctx context.Context, file *gguf.File) (err error) {
 		_, err = m.acquire(m.opts.Options)
 	}
 	return err
+}
+
+// openWeights loads the weights and finds out what they are.
+func (m *Model) openWeights(ctx context.Context, file *gguf.File) (err error) {
+	if m.llama, err = m.loadWeights(ctx); err != nil {
+		return err
+	}
+	m.letGoOfCopied(file)
+	m.vocab = m.llama.Vocab()
+	m.plain = !m.llama.IsRecurrent() && !m.llama.IsHybrid() && m.llama.NSWA() == 0
+	return nil
 }
 
 func (m *Model) loadWeights(ctx context.Context) (*llama.Model, error) {

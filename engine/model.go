@@ -21,6 +21,7 @@ type Model struct {
 	llama    *llama.Model
 	vocab    *llama.Vocab
 	adapters []adapter
+	draft    *drafting     // nil: none
 	eog      []llama.Token // end tokens
 	plain    bool          // attention over one KV cache: prefixes can be shared
 	measured fit.Model     // by the file's metadata
@@ -46,7 +47,7 @@ type Info struct {
 	Architecture  string // "llama"
 	Description   string // "llama 1B Q4_K - Medium"
 	Parameters    int64
-	Size          int64 // bytes of weights and adapters, and of all contexts about: KV caches, states and compute buffers, those for embeddings included
+	Size          int64 // bytes of weights, those of adapters and a draft model too, and of all contexts about: KV caches, states and compute buffers, those for embeddings included
 	SizeVRAM      int64 // of these, bytes in the memory of GPUs, by the share of layers there
 	Layers        int
 	GPULayers     int
@@ -73,6 +74,9 @@ func (m *Model) Info() Info {
 		Layers: m.llama.NLayer(), TrainContext: m.llama.NCtxTrain(), Vocabulary: m.vocab.NTokens(),
 		Embedding: m.llama.NEmbd(), Capabilities: m.capabilities(), Variant: m.engine.report.Variant,
 		Threads: threads(m.opts.Options), Reuse: m.plain && !m.opts.NoReuse || m.cacheRAM() > 0,
+	}
+	if m.draft != nil {
+		i.Size += int64(m.draft.llama.Size())
 	}
 	for _, a := range m.adapters {
 		i.Size += a.bytes
@@ -304,6 +308,9 @@ func (m *Model) free() {
 	}
 	for _, a := range m.adapters {
 		a.Close()
+	}
+	if m.draft != nil {
+		m.draft.free()
 	}
 	if m.llama != nil {
 		m.llama.Close()

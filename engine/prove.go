@@ -127,6 +127,11 @@ func (e *Engine) Try(ctx context.Context, o LoadOptions) error {
 	o.Options.UseMmap, o.Repack = nil, RepackOff
 	o.Options.NumCtx, o.Options.NumBatch = new(cells), new(32)
 	o.PoolTokens, o.NumParallel, o.CacheRAM, o.Digest = cells, 1, -1, ""
+	if o.Draft.Path != "" { // drafts need not pay for a token
+		if err := e.Try(ctx, LoadOptions{Path: o.Draft.Path, Options: o.Options}); err != nil {
+			return err
+		}
+	}
 	m, err := e.Load(ctx, o)
 	if err != nil {
 		return err
