@@ -136,6 +136,7 @@ type CreateRequest struct {
 	From       string            // a model in the store, or a local path for local callers
 	Files      map[string]string // file name to blob digest
 	Adapters   map[string]string // file name to blob digest
+	Draft      string            // a model that drafts for this one: its name, a blob's digest, or a local path for local callers; empty: that of From
 	Template   string
 	License    []string
 	System     string

@@ -51,10 +51,12 @@ func (s *Service) Show(_ context.Context, model string, verbose bool) (*puna.Mod
 // paths are allowed a GGUF file.
 func (s *Service) Create(ctx context.Context, req *puna.CreateRequest) iter.Seq2[puna.Progress, error] {
 	return func(yield func(puna.Progress, error) bool) {
-		if n, err := name.Parse(req.From); err == nil {
-			if err := s.ensureStored(ctx, n); err != nil {
-				yield(puna.Progress{}, err)
-				return
+		for _, model := range []string{req.From, req.Draft} {
+			if n, err := name.Parse(model); err == nil {
+				if err := s.ensureStored(ctx, n); err != nil {
+					yield(puna.Progress{}, err)
+					return
+				}
 			}
 		}
 		for step, err := range s.creator().Create(ctx, req) {

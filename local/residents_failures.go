@@ -72,6 +72,9 @@ func (s *spec) stamp() string {
 	for _, a := range s.load.Adapters {
 		paths = append(paths, a.Path)
 	}
+	if draft := s.load.Draft.Path; draft != "" {
+		paths = append(paths, draft)
+	}
 	for _, path := range paths {
 		stat, err := os.Stat(path)
 		if err != nil {

@@ -26,6 +26,7 @@ func newSpec(m *store.Model, o puna.Options) (*spec, error) {
 	load := engine.LoadOptions{
 		Path: path, Name: displayName(m), Digest: m.Digest, System: m.System, Messages: m.Messages,
 		Template: m.Template, Renderer: m.Config.Renderer, Parser: m.Config.Parser,
+		Draft:   engine.Draft{Path: m.Draft},
 		Options: puna.Options{NumGPU: o.NumGPU, MainGPU: o.MainGPU, UseMmap: o.UseMmap}.Over(m.Options),
 	}
 	for _, adapter := range m.Adapters {

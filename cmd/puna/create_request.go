@@ -48,7 +48,8 @@ func createRequest(ctx context.Context, svc puna.Service, model, path string, ba
 			return nil, fmt.Errorf("ADAPTER %s: there is no such file", adapter)
 		}
 	}
-	return req, nil
+	req.Draft, err = u.draft(f.Draft)
+	return req, err
 }
 
 func readModelfile(path string) (*modelfile.File, error) {
@@ -110,6 +111,21 @@ func (u uploader) put(name string, blobs map[string]string) (known bool, err err
 	}
 	defer in.Close()
 	return true, u.svc.PutBlob(u.ctx, digest, u.counted(in, "copying "+filepath.Base(path), info.Size()))
+}
+
+// draft is what a request says of a DRAFT: a file's digest, or a model's name.
+func (u uploader) draft(from string) (string, error) {
+	if from == "" {
+		return "", nil
+	}
+	blobs := map[string]string{}
+	if _, err := u.put(from, blobs); err != nil {
+		return "", err
+	}
+	for _, digest := range blobs {
+		return digest, nil
+	}
+	return from, nil
 }
 
 func (u uploader) digest(path string, size int64) (string, error) {

@@ -23,6 +23,7 @@ import (
 type attempt struct {
 	Path     string
 	Adapters []engine.Adapter
+	Draft    engine.Draft
 	NumGPU   *int
 	MainGPU  *int
 }
@@ -41,7 +42,7 @@ func (c *config) prover() *engine.Prover {
 // tryWith runs "exe try". A child that fails in good order is no death; nor is one that
 // somebody killed, as the kernel does where memory ends: that may go better next time.
 func tryWith(ctx context.Context, exe string, o engine.LoadOptions) (death string, err error) {
-	in, err := json.Marshal(attempt{o.Path, o.Adapters, o.Options.NumGPU, o.Options.MainGPU})
+	in, err := json.Marshal(attempt{o.Path, o.Adapters, o.Draft, o.Options.NumGPU, o.Options.MainGPU})
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +105,7 @@ func newTryCommand(c *config) *cobra.Command {
 			}
 			defer e.Close()
 			return e.Try(cmd.Context(), engine.LoadOptions{
-				Path: a.Path, Adapters: a.Adapters, Options: puna.Options{NumGPU: a.NumGPU, MainGPU: a.MainGPU},
+				Path: a.Path, Adapters: a.Adapters, Draft: a.Draft, Options: puna.Options{NumGPU: a.NumGPU, MainGPU: a.MainGPU},
 			})
 		},
 	}

@@ -111,32 +111,38 @@ func refuseOther(file string) error {
 	return nil
 }
 
-// fromPath copies a file of this machine into the store.
+// fromPath takes over a file of this machine.
 func (j *job) fromPath(path string) error {
-	if err := refuseOther(path); err != nil {
+	digest, err := j.copyFile(path)
+	if err != nil {
 		return err
+	}
+	return j.addGGUF(path, digest)
+}
+
+// copyFile copies a file of this machine into the store.
+func (j *job) copyFile(path string) (digest string, err error) {
+	if err := refuseOther(path); err != nil {
+		return "", err
 	}
 	in, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return puna.Errorf(puna.NotFound, "%w", err)
+		return "", puna.Errorf(puna.NotFound, "%w", err)
 	}
 	if err != nil {
-		return puna.Errorf(puna.Invalid, "%w", err)
+		return "", puna.Errorf(puna.Invalid, "%w", err)
 	}
 	defer in.Close()
 	stat, err := in.Stat()
 	if err != nil || !stat.Mode().IsRegular() {
-		return puna.Errorf(puna.Invalid, "%s is not a file", path)
+		return "", puna.Errorf(puna.Invalid, "%s is not a file", path)
 	}
 	if _, err := gguf.Read(in, stat.Size(), path, gguf.Options{}); err != nil { // before gigabytes are copied
-		return err
+		return "", err
 	}
 	progress := &progressReader{r: in, job: j, step: puna.Progress{Status: "copying " + filepath.Base(path), Total: stat.Size()}}
 	l, _, err := j.change.Put(j.ctx, store.MediaModel, progress)
-	if err != nil {
-		return err
-	}
-	return j.addGGUF(path, l.Digest)
+	return l.Digest, err
 }
 
 // addGGUF checks a blob and adds it as what it is: a model, a projector.

@@ -92,7 +92,7 @@ func (c *Creator) create(ctx context.Context, req *puna.CreateRequest, emit func
 			c.log().Warn("what a creation left could not be removed", "model", n.String(), "error", err)
 		}
 	}()
-	for _, step := range []func() error{j.base, j.adapters, j.quantizeModel, j.texts, j.parameters} {
+	for _, step := range []func() error{j.base, j.adapters, j.draft, j.quantizeModel, j.texts, j.parameters} {
 		if err := step(); err != nil {
 			return err
 		}

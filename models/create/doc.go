@@ -1,5 +1,5 @@
 // Package create makes models in a store: from a GGUF file or another model, with
-// another template, parameters, adapters or quantization. Progress has the status
+// another template, parameters, adapters, draft model or quantization. Progress has the status
 // lines of Ollama's API.
 //
 // A model appears when all of it is in the store, or not at all: what is left

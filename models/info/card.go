@@ -82,7 +82,7 @@ func metadata(f *gguf.File) map[string]any {
 // Modelfile returns a Modelfile that makes the model again from its files.
 func Modelfile(m *store.Model) string {
 	f := &modelfile.File{
-		Template: m.Template, System: m.System, Licenses: m.Licenses, Messages: m.Messages, Adapters: m.Adapters,
+		Template: m.Template, System: m.System, Licenses: m.Licenses, Messages: m.Messages, Adapters: m.Adapters, Draft: m.Draft,
 		Parameters: modelfile.Parameters(m.Options), Renderer: m.Config.Renderer, Parser: m.Config.Parser, Requires: m.Config.Requires,
 	}
 	if m.Path != "" {

@@ -23,6 +23,7 @@ const maxSize = 16 << 20
 type File struct {
 	From       []string // FROM: a model's name, or paths of the model's and its projector's file
 	Adapters   []string // ADAPTER: paths
+	Draft      string   // DRAFT: the name, or the file's path, of a model that drafts for this one
 	Template   string   // TEMPLATE, in Go's template syntax
 	System     string
 	Licenses   []string
@@ -105,7 +106,13 @@ func (f *File) add(c parser.Command) error {
 		}
 		f.Requires = version[1:]
 	case "draft":
-		return errors.New("DRAFT is not supported")
+		if c.Args == "" {
+			return errors.New("DRAFT needs a model's name or a file's path")
+		}
+		if f.Draft != "" {
+			return fmt.Errorf("DRAFT %q is the second: one model drafts, here %q", c.Args, f.Draft)
+		}
+		f.Draft = c.Args
 	default:
 		return f.addParameter(c.Name, c.Args)
 	}
@@ -180,8 +187,8 @@ func (f *File) Options() (o puna.Options, err error) {
 }
 
 // Request returns a request to create the model called name, without what needs
-// files: the caller uploads those that [File.From] and [File.Adapters] name, and
-// sets From, Files and Adapters.
+// files: the caller uploads those that [File.From], [File.Adapters] and [File.Draft]
+// name, and sets From, Files, Adapters and Draft.
 func (f *File) Request(name string) (*puna.CreateRequest, error) {
 	o, err := f.Options()
 	if err != nil {
@@ -208,6 +215,7 @@ func (f *File) String() string {
 	for _, adapter := range f.Adapters {
 		line("ADAPTER", adapter)
 	}
+	line("DRAFT", f.Draft)
 	line("TEMPLATE", f.Template)
 	line("SYSTEM", f.System)
 	line("RENDERER", f.Renderer)

@@ -15,6 +15,7 @@ const full = `# a model
 FROM ./base.gguf
 FROM "mmproj.gguf"
 adapter ./lora.gguf
+DRAFT ./small.gguf
 TEMPLATE """{{ if .System }}{{ .System }}
 {{ end }}{{ .Prompt }}"""
 SYSTEM You are "terse".
@@ -38,7 +39,7 @@ func TestParse(t *testing.T) {
 	f, err := Parse(strings.NewReader(full))
 	require.NoError(t, err)
 	assert.Equal(t, &File{
-		From: []string{"./base.gguf", "mmproj.gguf"}, Adapters: []string{"./lora.gguf"},
+		From: []string{"./base.gguf", "mmproj.gguf"}, Adapters: []string{"./lora.gguf"}, Draft: "./small.gguf",
 		Template: "{{ if .System }}{{ .System }}\n{{ end }}{{ .Prompt }}", System: `You are "terse".`,
 		Licenses:   []string{"MIT", "Another\none"},
 		Parameters: []Parameter{{"temperature", "0.5"}, {"stop", "<|end|>"}, {"stop", ` "quoted" `}, {"num_ctx", "4096"}},
@@ -78,7 +79,8 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"FROM x\nSYSTEM \"\"\"open", "isn't closed"},
 		{"FROM \n", "line 1: FROM needs"},
 		{"FROM x\nADAPTER \n", "ADAPTER needs"},
-		{"FROM x\nDRAFT y\n", "line 2: DRAFT is not supported"},
+		{"FROM x\nDRAFT \n", "DRAFT needs"},
+		{"FROM x\nDRAFT y\nDRAFT z\n", `line 3: DRAFT "z" is the second`},
 	}
 	for _, c := range cases {
 		_, err := Parse(strings.NewReader(c.text))

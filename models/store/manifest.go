@@ -27,6 +27,7 @@ const (
 	MediaModel     = "application/vnd.ollama.image.model"
 	MediaAdapter   = "application/vnd.ollama.image.adapter"
 	MediaProjector = "application/vnd.ollama.image.projector"
+	MediaDraft     = "application/vnd.ollama.image.draft" // a model that drafts; Puna's own, Ollama passes over it
 	MediaTemplate  = "application/vnd.ollama.image.template"
 	MediaPrompt    = "application/vnd.ollama.image.prompt" // a template, in old models
 	MediaSystem    = "application/vnd.ollama.image.system"

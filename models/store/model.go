@@ -28,6 +28,7 @@ type Model struct {
 	Parent     string // the model that the weights were taken from
 	Adapters   []string
 	Projectors []string
+	Draft      string // the GGUF file of a model that drafts for this one; "": none
 
 	Template    string // in Go's template syntax
 	HasTemplate bool   // tells an empty template from none
@@ -107,7 +108,7 @@ func (s *Store) Load(man *Manifest) (*Model, error) {
 func (s *Store) loadLayer(m *Model, l Layer) (err error) {
 	var text string
 	switch l.MediaType {
-	case MediaModel, MediaAdapter, MediaProjector:
+	case MediaModel, MediaAdapter, MediaProjector, MediaDraft:
 		path, err := s.layerPath(m.Name, l)
 		if err != nil {
 			return err
@@ -141,6 +142,8 @@ func (m *Model) addFile(l Layer, path string) {
 		m.Adapters = append(m.Adapters, path)
 	case MediaProjector:
 		m.Projectors = append(m.Projectors, path)
+	case MediaDraft:
+		m.Draft = path
 	default:
 		m.Path, m.Parent = path, l.From
 	}

@@ -65,7 +65,7 @@ func TestResolve(t *testing.T) {
 	put(t, s, "Guide", MediaModel, "weights", MediaTemplate, "{{ .Prompt }}", MediaSystem, "Be brief.", MediaLicense, "MIT",
 		MediaLicense, "BSD", MediaParams, `{"temperature":0.5,"stop":["a","b"],"top_p":7,"tfs_z":1,"num_ctx":2048.0}`,
 		MediaMessages, `[{"role":"user","content":"hi"},{"role":"assistant","content":"yo"}]`,
-		MediaAdapter, "lora", MediaProjector, "eyes", "application/vnd.ollama.image.embed", "old")
+		MediaAdapter, "lora", MediaProjector, "eyes", MediaDraft, "small", "application/vnd.ollama.image.embed", "old")
 	m, err := s.Resolve("guide:LATEST")
 	require.NoError(t, err)
 	assert.Equal(t, "Guide:latest", m.Name.String())
@@ -84,6 +84,9 @@ func TestResolve(t *testing.T) {
 	assert.Equal(t, []puna.Message{{Role: "user", Content: "hi"}, {Role: "assistant", Content: "yo"}}, m.Messages)
 	require.Len(t, m.Adapters, 1)
 	require.Len(t, m.Projectors, 1)
+	data, err = os.ReadFile(m.Draft)
+	require.NoError(t, err)
+	assert.Equal(t, "small", string(data))
 	man, err := s.Manifest(m.Name)
 	require.NoError(t, err)
 	assert.Equal(t, man.Size(), m.Size)

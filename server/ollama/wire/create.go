@@ -15,6 +15,7 @@ import (
 type CreateRequest struct {
 	api.CreateRequest
 	Messages []Message `json:"messages,omitempty"`
+	Draft    string    `json:"draft,omitempty"` // a model's name, or a blob's digest; Ollama has no such field
 }
 
 // Streams reports whether progress is to be streamed.
@@ -34,6 +35,10 @@ func (r *CreateRequest) Request() (*puna.CreateRequest, error) {
 	if err := r.unsupported(); err != nil {
 		return nil, err
 	}
+	draft, err := draftFromWire(r.Draft)
+	if err != nil {
+		return nil, err
+	}
 	files, err := checkFiles("files", r.Files)
 	if err != nil {
 		return nil, err
@@ -51,7 +56,7 @@ func (r *CreateRequest) Request() (*puna.CreateRequest, error) {
 		return nil, err
 	}
 	return &puna.CreateRequest{
-		Model: name, From: r.From, Files: files, Adapters: adapters, Template: r.Template, License: license,
+		Model: name, From: r.From, Files: files, Adapters: adapters, Draft: draft, Template: r.Template, License: license,
 		System: r.System, Parameters: r.Parameters, Messages: messages, Quantize: cmp.Or(r.Quantize, r.Quantization),
 		Renderer: r.Renderer, Parser: r.Parser, Requires: r.Requires,
 	}, nil
@@ -77,7 +82,7 @@ func NewCreateRequest(req *puna.CreateRequest) *CreateRequest {
 			System: req.System, Parameters: req.Parameters, Quantize: req.Quantize,
 			Renderer: req.Renderer, Parser: req.Parser, Requires: req.Requires,
 		},
-		Messages: messagesToWire(req.Messages),
+		Messages: messagesToWire(req.Messages), Draft: req.Draft,
 	}
 	if len(req.License) > 0 {
 		out.License = req.License
@@ -124,6 +129,16 @@ func checkFiles(field string, files map[string]string) (map[string]string, error
 		out[name] = normal
 	}
 	return out, nil
+}
+
+func draftFromWire(draft string) (string, error) {
+	if digest, err := Digest(draft); err == nil {
+		return digest, nil
+	}
+	if draft != "" && !validName(draft) {
+		return "", puna.Errorf(puna.Invalid, `draft: invalid model name %q; a file is sent to /api/blobs first and named by its digest`, draft)
+	}
+	return draft, nil
 }
 
 var digestPattern = regexp.MustCompile(`^sha256[:-][0-9a-fA-F]{64}$`)

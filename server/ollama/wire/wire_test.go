@@ -178,6 +178,7 @@ func TestCreateRequest(t *testing.T) {
 		`{"model":"x","files":{"../m.gguf":"` + digest + `"}}`:        `files: "../m.gguf" must be a relative path`,
 		`{"model":"x","files":{"m.gguf":"z"}}`:                        `files: "m.gguf": invalid digest "z"`,
 		`{"model":"x","adapters":{"/m.gguf":"` + digest + `"}}`:       `adapters: "/m.gguf" must be`,
+		`{"model":"x","from":"y","draft":"./small.gguf"}`:             `draft: invalid model name "./small.gguf"; a file is sent to /api/blobs`,
 		`{"model":"x","from":"y","license":3}`:                        `license must be a string or a list of strings, not 3`,
 		`{"model":"x","from":"y","license":["a",3]}`:                  `license[1] must be a string, not 3`,
 		`{"model":"x","from":"y","remote_host":"https://ollama.com"}`: `"remote_host" is not supported`,
@@ -190,13 +191,14 @@ func TestCreateRequest(t *testing.T) {
 		assert.Contains(t, []puna.Kind{puna.Invalid, puna.Unsupported}, puna.KindOf(err))
 	}
 	var in CreateRequest
-	require.NoError(t, json.Unmarshal([]byte(`{"name":"x","files":{"a/m.gguf":"`+digest+`"},"license":"MIT","quantization":"Q4_K_M","requires":"0.1","renderer":"r","parser":"p"}`), &in))
+	require.NoError(t, json.Unmarshal([]byte(`{"name":"x","files":{"a/m.gguf":"`+digest+`"},"license":"MIT","quantization":"Q4_K_M","requires":"0.1","renderer":"r","parser":"p","draft":"`+digest+`"}`), &in))
 	req, err := in.Request()
 	require.NoError(t, err)
 	assert.Equal(t, &puna.CreateRequest{
 		Model: "x", Files: map[string]string{"a/m.gguf": "sha256:" + strings.Repeat("a", 64)}, License: []string{"MIT"}, Quantize: "Q4_K_M",
-		Requires: "0.1", Renderer: "r", Parser: "p",
+		Requires: "0.1", Renderer: "r", Parser: "p", Draft: "sha256:" + strings.Repeat("a", 64),
 	}, req)
+	assert.Equal(t, req.Draft, NewCreateRequest(req).Draft)
 }
 
 func TestModelNames(t *testing.T) {
