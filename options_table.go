@@ -34,7 +34,7 @@ var optionTable = []option{
 	{"num_keep", func(o *Options) any { return &o.NumKeep }, -1, maxInt, "4", "tokens at the start that a context shift keeps (-1: the whole prompt)"},
 	{"stop", func(o *Options) any { return &o.Stop }, 0, 0, "", "strings that end the answer"},
 	{"ignore_eos", func(o *Options) any { return &o.IgnoreEOS }, 0, 0, "false", "go on past the end of turn"},
-	{"draft_num_predict", func(o *Options) any { return &o.DraftNumPredict }, -1, maxInt, "-1", "tokens to draft at once at most, of what repeats (-1: as many as pay, 0: none)"},
+	{"draft_num_predict", func(o *Options) any { return &o.DraftNumPredict }, -1, maxInt, "-1", "tokens to draft at once at most, of what repeats or a draft model foretells (-1: as many as pay, 0: none)"},
 	{"seed", func(o *Options) any { return &o.Seed }, -1, math.MaxUint32, "-1", "seed of the random numbers (-1: random)"},
 	{"logit_bias", func(o *Options) any { return &o.LogitBias }, -1e9, 1e9, "", "token id to an addend of its logit"},
 	{"repeat_last_n", func(o *Options) any { return &o.RepeatLastN }, -1, maxInt, "64", "tokens that penalties look back (0: none, -1: the context)"},

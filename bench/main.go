@@ -24,6 +24,7 @@ type settings struct {
 	prompt  int
 	text    int
 	threads int
+	draft   string
 	variant string
 	repack  bool
 }
@@ -40,6 +41,7 @@ func main() {
 	flag.IntVar(&s.text, "text", 16, "tokens of a short text to embed, about")
 	flag.IntVar(&s.threads, "threads", 0, "threads; 0: the engine's choice")
 	flag.StringVar(&s.variant, "variant", "", "CPU kernels; empty: the best")
+	flag.StringVar(&s.draft, "draft", "", "GGUF file of a model that drafts, for spec")
 	flag.BoolVar(&s.repack, "repack", true, "let kernels copy weights into their own layout")
 	flag.Parse()
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))

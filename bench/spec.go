@@ -16,6 +16,7 @@ import (
 //
 //	bench -shapes llama1b spec
 //	bench spec MODEL.gguf
+//	bench -draft SMALL.gguf spec MODEL.gguf   # forced text is nothing that a draft model foretells
 func (s settings) spec(ctx context.Context, args []string) error {
 	if len(args) == 1 {
 		e, err := engine.Open(s.engineOptions())
@@ -31,7 +32,7 @@ func (s settings) spec(ctx context.Context, args []string) error {
 }
 
 func (s settings) specModel(ctx context.Context, e *engine.Engine, name, path string) error {
-	m, err := e.Load(ctx, engine.LoadOptions{Path: path, Repack: s.repacking(), Options: puna.Options{NumCtx: new(4096), NumThread: &s.threads}})
+	m, err := e.Load(ctx, engine.LoadOptions{Path: path, Draft: engine.Draft{Path: s.draft}, Repack: s.repacking(), Options: puna.Options{NumCtx: new(4096), NumThread: &s.threads}})
 	if err != nil {
 		return err
 	}
