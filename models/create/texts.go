@@ -118,12 +118,8 @@ func (j *job) configLayer() (store.Layer, error) {
 	if req.Requires != "" {
 		c.Requires = req.Requires
 	}
-	c.ModelFormat, c.ModelFamily, c.ModelFamilies = "gguf", f.Arch(), []string{f.Arch()}
-	c.ModelType, c.FileType = info.ParameterSize(f), f.FileType().String()
-	c.Architecture, c.OS, c.RootFS.Type = "amd64", "linux", "layers"
 	m := &store.Model{Config: *c, Template: req.Template}
 	for _, l := range j.layers {
-		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, l.Digest)
 		path, err := j.creator.Store.BlobPath(l.Digest)
 		if err != nil {
 			return store.Layer{}, err
@@ -139,7 +135,7 @@ func (j *job) configLayer() (store.Layer, error) {
 			m.Template = string(text)
 		}
 	}
-	c.Summary = &store.Summary{Capabilities: info.Capabilities(m, f), ContextLength: f.ContextLength(), EmbeddingLength: f.EmbeddingLength()}
+	info.FillConfig(c, m, f, j.layers)
 	text, err := toJSON(c)
 	if err != nil {
 		return store.Layer{}, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -143,38 +144,53 @@ func (c *Change) Use(mediaType, digest string) (Layer, error) {
 // Commit makes the layers the model called n, in place of what had the name;
 // blobs that are thereby no longer used are removed. The change must still be closed.
 func (c *Change) Commit(n name.Name, config Layer, layers []Layer) error {
-	n = c.s.Spelling(n)
-	var old []string
-	if m, err := c.s.readManifest(n); err == nil {
-		old = m.digests()
-	}
-	if err := c.commit(n, config, layers); err != nil {
+	data, err := NewManifest(config, layers)
+	if err != nil {
 		return err
 	}
-	if len(old) == 0 || c.s.noPrune {
-		return nil
-	}
-	if err := c.s.removeUnused(old, ""); err != nil {
-		c.s.log.Warn("blobs of the replaced model were not removed", "model", n.String(), "error", err)
-	}
-	return nil
+	_, err = c.CommitManifest(n, data)
+	return err
 }
 
-func (c *Change) commit(n name.Name, config Layer, layers []Layer) error {
+// CommitManifest is [Change.Commit] with a manifest as another store has it, byte
+// for byte, so that it keeps its digest. removed says that blobs of the model that
+// had the name are used no more and were removed. A broken manifest is [puna.Invalid].
+func (c *Change) CommitManifest(n name.Name, manifest []byte) (removed bool, err error) {
+	n = c.s.Spelling(n)
+	m, err := ParseManifest(manifest)
+	if err != nil {
+		return false, puna.Errorf(puna.Invalid, "the manifest of model '%s' is broken: %w", n, err)
+	}
+	var old []string
+	if replaced, err := c.s.readManifest(n); err == nil {
+		old = replaced.digests()
+	}
+	used := m.digests()
+	if err := c.commit(n, used, manifest); err != nil {
+		return false, err
+	}
+	unused := slices.DeleteFunc(old, func(digest string) bool { return slices.Contains(used, digest) })
+	if len(unused) == 0 || c.s.noPrune {
+		return false, nil
+	}
+	if err := c.s.removeUnused(unused, ""); err != nil {
+		c.s.log.Warn("blobs of the replaced model were not removed", "model", n.String(), "error", err)
+	}
+	return true, nil
+}
+
+func (c *Change) commit(n name.Name, digests []string, manifest []byte) error {
 	unlock, err := c.s.lock(syscall.LOCK_SH)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	for _, l := range append(layers[:len(layers):len(layers)], config) {
-		if l.Digest == "" { // old models have no config
-			continue
-		}
-		if ok, err := c.s.HasBlob(l.Digest); err != nil || !ok {
-			return errors.Join(err, puna.Errorf(puna.Internal, "blob %s was deleted by another program: try again", l.Digest))
+	for _, digest := range digests {
+		if ok, err := c.s.HasBlob(digest); err != nil || !ok {
+			return errors.Join(err, puna.Errorf(puna.Internal, "blob %s was deleted by another program: try again", digest))
 		}
 	}
-	if err := c.s.writeManifest(n, config, layers); err != nil {
+	if err := c.s.writeManifest(n, manifest); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -152,7 +152,8 @@ type Pruned struct {
 
 // Prune removes blobs that nothing has referred to and nobody has touched for a
 // time (an hour is what uploads need until their model is created), and what dead
-// processes left unfinished. Files of other programs stay.
+// processes left unfinished; downloads that can go on stay for a week. Files of
+// other programs stay.
 func (s *Store) Prune(untouched time.Duration) (p Pruned, err error) {
 	entries, err := os.ReadDir(s.blobs())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -186,6 +187,9 @@ func (s *Store) Prune(untouched time.Duration) (p Pruned, err error) {
 		}
 		p.Blobs++
 		p.Bytes += info.Size()
+	}
+	if err := s.prunePartials(max(untouched, keepPartials), &p); err != nil {
+		return p, err
 	}
 	temps, err := withPrefix(s.manifests(), tempPrefix)
 	if err != nil {

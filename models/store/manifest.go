@@ -77,6 +77,7 @@ type Manifest struct {
 	Name     name.Name `json:"-"`
 	Digest   string    `json:"-"` // of the file, 64 hex digits
 	Modified time.Time `json:"-"`
+	Raw      []byte    `json:"-"` // the file
 }
 
 // Size returns the bytes of all layers.
@@ -121,16 +122,36 @@ func (s *Store) readManifest(n name.Name) (*Manifest, error) {
 	if err != nil {
 		return nil, fileError(err)
 	}
-	m := &Manifest{Name: n, Digest: fmt.Sprintf("%x", sha256.Sum256(data)), Modified: info.ModTime()}
-	if err := json.Unmarshal(data, m); err != nil {
+	m, err := ParseManifest(data)
+	if err != nil {
 		return nil, puna.Errorf(puna.Invalid, "the manifest %s is broken: %w", path, err)
+	}
+	m.Name, m.Modified = n, info.ModTime()
+	return m, nil
+}
+
+// NewManifest returns the text of a manifest.
+func NewManifest(config Layer, layers []Layer) ([]byte, error) {
+	data, err := json.Marshal(Manifest{SchemaVersion: 2, MediaType: MediaManifest, Config: config, Layers: layers})
+	if err != nil {
+		return nil, puna.Errorf(puna.Internal, "manifest: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// ParseManifest reads a manifest and checks its digests and sizes. Name and
+// Modified stay empty. Errors are [puna.Invalid].
+func ParseManifest(data []byte) (*Manifest, error) {
+	m := &Manifest{Digest: fmt.Sprintf("%x", sha256.Sum256(data)), Raw: data}
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, puna.Errorf(puna.Invalid, "%w", err)
 	}
 	for _, l := range append(m.Layers[:len(m.Layers):len(m.Layers)], m.Config) {
 		if l.Digest == "" && l.MediaType == "" { // old models have no config
 			continue
 		}
 		if _, err := NormalDigest(l.Digest); err != nil || l.Size < 0 {
-			return nil, puna.Errorf(puna.Invalid, "the manifest %s is broken: layer %q has the digest %q and the size %d", path, l.MediaType, l.Digest, l.Size)
+			return nil, puna.Errorf(puna.Invalid, "layer %q has the digest %q and the size %d", l.MediaType, l.Digest, l.Size)
 		}
 	}
 	return m, nil
@@ -191,18 +212,14 @@ func (s *Store) manifestPaths() ([]string, error) {
 }
 
 // writeManifest writes a manifest atomically. The caller holds the lock.
-func (s *Store) writeManifest(n name.Name, config Layer, layers []Layer) error {
+func (s *Store) writeManifest(n name.Name, data []byte) error {
 	path := filepath.Join(s.manifests(), n.Path())
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fileError(err)
 	}
-	data, err := json.Marshal(Manifest{SchemaVersion: 2, MediaType: MediaManifest, Config: config, Layers: layers})
-	if err != nil {
-		return puna.Errorf(puna.Internal, "manifest: %w", err)
-	}
 	o := atomicfile.Options{Temp: tempPrefix, Dir: s.manifests(), Mode: 0o644, Sync: true}
 	return fileError(atomicfile.Write(path, o, func(w *bufio.Writer) error {
-		w.Write(append(data, '\n'))
+		w.Write(data)
 		return nil
 	}))
 }
