@@ -47,7 +47,7 @@ func user(text string) []puna.Message {
 
 func TestGoldenAnswer(t *testing.T) {
 	m, done := ask(t, open(t), &puna.Request{Messages: user("What is Puna?"), Think: puna.ThinkOff})
-	assert.Equal(t, "Puna is an LLM inference engine for Go. It runs GGUF models inside your process with llama.cpp, and it speaks Ollama's HTTP API.", m.Content)
+	assert.Equal(t, "Puna is an LLM inference engine for Go. It loads GGUF models into your own Go program, with llama.cpp through cgo: a call is a Go function call, with no second process and no network. The same binary is a server that Ollama clients can use. A puna is the high plain in the Andes where llamas live.", m.Content)
 	assert.Equal(t, puna.DoneStop, done.Reason)
 }
 
@@ -160,5 +160,5 @@ func ExampleService_Generate() {
 		}
 		fmt.Print(ev.Text)
 	}
-	// Output: `puna list` shows the models on this machine with their size and age. `puna ls` is the same.
+	// Output: `puna list` or `puna ls` shows the models on this machine with their size and age, over HTTP GET /api/tags. They are kept in ~/.ollama/models, as with Ollama; OLLAMA_MODELS sets another folder.
 }
