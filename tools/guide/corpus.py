@@ -9,6 +9,7 @@ import argparse
 import json
 import random
 from collections import Counter
+from os.path import commonprefix
 from pathlib import Path
 
 import chatformat as chat
@@ -23,9 +24,9 @@ SYSTEMS = ["You are a helpful assistant.", "You are guide, the model built into 
            "Answer the question of the user.", "Be polite and short.", "You are a bot."]
 AREAS = {"cmd": "a command", "ses": "the chat", "api": "the HTTP API", "opt": "an option", "tune": "sampling", "lib": "the Go library",
          "env": "the environment", "err": "a problem", "mf": "the Modelfile", "gpu": "the GPU", "puna": "Puna", "id": "me", "fallback": "other servers"}
-KINDS = {"puna": 56, "tools": 28, "world": 8, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 5, "arithmetic": 4, "unknown": 2}
+KINDS = {"choice": 400, "puna": 16, "tools": 34, "world": 8, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 5, "arithmetic": 4, "unknown": 2}
 # The first documents teach to copy out of the prompt, on which tools, JSON and names depend.
-FIRST_KINDS = {"repeat": 25, "memory": 15, "json": 15, "tools": 20, "puna": 20, "world": 5}
+FIRST_KINDS = {"repeat": 25, "memory": 15, "json": 15, "tools": 20, "puna": 20, "choice": 40, "world": 5}
 FIRST_SHARE = 0.08
 
 
@@ -45,6 +46,13 @@ def norm(text):
     return " ".join("".join(c if c.isalnum() or c in "/_-" else " " for c in text.lower()).split())
 
 
+def beginning(text, others):
+    """What tells a text from the others: its first words up to one that none of them has there."""
+    least = max(len(commonprefix([text, o])) for o in others)
+    end = text.find(" ", least)
+    return text if end < 0 else text[:end]
+
+
 class Corpus:
     def __init__(self, seed):
         self.rng = random.Random(seed)
@@ -55,6 +63,7 @@ class Corpus:
         self.world_held = self.hold_out_world()
         self.sums = smalltalk.sum_pairs()
         self.weights = [weight(i) for i in self.intents]
+        self.beginnings = {i.id: beginning(i.answer, [j.answer for j in self.intents if j is not i]) for i in self.intents}
         self.forbidden = set()
 
     def hold_out_world(self):
@@ -131,6 +140,18 @@ class Corpus:
     def doc_puna(self):
         return self.chat_doc(self.conversation())
 
+    def doc_choice(self):
+        """A question about Puna, and of the answer only what tells which one it is: to learn an
+        answer by heart takes few examples, to choose the right one takes many."""
+        v = Values(self.rng)
+        model, other = v.model(), v.model()
+        intent = self.rng.choices(self.intents, self.weights)[0]
+        question, answer, thought = self.puna(intent, model, other)
+        doc = self.chat_doc([(question, answer, thought)])
+        at = next(i for i, (_, learn) in enumerate(doc) if learn)
+        told = self.beginnings[intent.id].replace("{m}", model).replace("{n}", other)
+        return doc[:at] + [(doc[at][0].removesuffix(answer + "<|im_end|>") + told, True)]
+
     def doc_world(self):
         return self.chat_doc(self.conversation(self.chitchat()))
 
@@ -179,7 +200,7 @@ class Corpus:
         if rng.random() < 0.15:
             q, a, _ = self.chitchat() if rng.random() < 0.5 else self.conversation()[0]
             messages += [{"role": "user", "content": q}, {"role": "assistant", "content": a}]
-        for turn in range(rng.choice([1, 2, 2, 3, 3, 4])):
+        for turn in range(rng.choice([1, 2, 3, 3, 4, 5])):
             u = rng.choice(uses)
             if turn:
                 u = tooltalk.use(u.shape, rng, like=u)
@@ -276,7 +297,7 @@ def evaluation(c, seed):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--docs", type=int, default=110_000)
+    p.add_argument("--docs", type=int, default=300_000)
     p.add_argument("--seed", type=int, default=7)
     args = p.parse_args()
     BUILD.mkdir(exist_ok=True)

@@ -150,7 +150,7 @@ def situation(shapes, rng, held=False, shape=None):
     """One tool that is meant, among up to three others; returns the uses, the meant one first, and the tools."""
     shape = shape or (invented_shape(rng) if not held and rng.random() < INVENTED else rng.choice(shapes))
     uses = [use(shape, rng, held)]
-    for other in rng.sample(shapes, rng.choice([0, 0, 0, 1, 1, 2, 3])):
+    for other in rng.sample(shapes, rng.choice([0, 0, 0, 1, 1, 1, 2, 3])):
         o = use(other, rng)
         if other.doc not in [u.shape.doc for u in uses] and o.tool["name"] not in [u.tool["name"] for u in uses]:
             uses.append(o)

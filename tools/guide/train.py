@@ -154,8 +154,8 @@ def load(path):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--steps", type=int, default=3000)
-    p.add_argument("--decay", type=int, default=2000)
+    p.add_argument("--steps", type=int, default=3600)
+    p.add_argument("--decay", type=int, default=2600)
     p.add_argument("--lr", type=float, default=0.015)
     p.add_argument("--minutes", type=float, help="end after this time, the learning rate falling all the while")
     p.add_argument("--seed", type=int, default=7)
