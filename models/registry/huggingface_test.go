@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,13 +25,15 @@ type hub struct {
 	token     string            // that is needed; "": none
 	manifests http.Handler      // of Ollama's protocol; nil: there is none
 	storage   *httptest.Server
-	leaked    bool
+	leaked    atomic.Bool
 }
 
 func newHub(t *testing.T, files map[string]string) *hub {
 	h := &hub{t: t, files: files}
 	h.storage = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.leaked = h.leaked || r.Header.Get("Authorization") != ""
+		if r.Header.Get("Authorization") != "" {
+			h.leaked.Store(true)
+		}
 		w.Header().Set("ETag", `"x"`)
 		w.Header().Set("Content-Type", "application/octet-stream")
 		http.ServeContent(w, r, "", now, strings.NewReader(h.files[strings.TrimPrefix(r.URL.Path, "/")]))
@@ -115,7 +118,7 @@ func TestHuggingFaceFiles(t *testing.T) {
 		require.Equal(t, h.files[file], string(data))
 	}
 	checkBlobs(t, c.Store)
-	require.False(t, h.leaked)
+	require.False(t, h.leaked.Load())
 
 	_, err = pullOnce(t, c, Request{Model: "hf.co/user/repo:Q2_K"})
 	require.Equal(t, puna.NotFound, puna.KindOf(err))

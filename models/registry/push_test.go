@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,7 +80,7 @@ type storageRegistry struct {
 	storage string
 	mu      sync.Mutex
 	pieces  int
-	leaked  bool
+	leaked  atomic.Bool
 	etag    string
 }
 
@@ -93,7 +94,9 @@ func (r *storageRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	case strings.HasPrefix(req.URL.Path, "/piece/"):
 		r.pieces++
-		r.leaked = r.leaked || req.Header.Get("Authorization") != ""
+		if req.Header.Get("Authorization") != "" {
+			r.leaked.Store(true)
+		}
 		io.Copy(io.Discard, req.Body)
 	case req.Method == http.MethodPut && req.URL.Query().Get("etag") != "":
 		r.etag = req.URL.Query().Get("etag")
@@ -116,6 +119,6 @@ func TestPushToStorage(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	require.Equal(t, 3, r.pieces)
-	require.False(t, r.leaked)
+	require.False(t, r.leaked.Load())
 	require.Regexp(t, "^[0-9a-f]{32}-3$", r.etag)
 }
