@@ -15,7 +15,7 @@ import (
 )
 
 // settle is how long a side is left alone before the other one runs: llama.cpp's idle
-// threads spin for some 0.3 s after a batch, on cores that the other one needs.
+// threads spin for a while after a batch, on cores that the other one needs.
 const settle = time.Second
 
 // run is one answer as its caller saw it.

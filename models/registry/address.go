@@ -56,14 +56,7 @@ func nameOf(u *url.URL) string {
 func (s *session) probe(ctx context.Context, u *url.URL) (src source, err error) {
 	src = source{mediaType: store.MediaModel, url: u, label: path.Base(u.Path)}
 	r := request{url: u, header: http.Header{"Range": {"bytes=0-0"}}}
-	err = s.retry(ctx, func(*patience) error {
-		w := s.watch(ctx)
-		defer w.end()
-		resp, err := s.do(w.ctx, r)
-		if err != nil {
-			return w.cause(err)
-		}
-		defer resp.Body.Close()
+	err = s.ask(ctx, r, func(_ *watchdog, resp *http.Response) error {
 		src.version = version(resp.Header)
 		src.size = resp.ContentLength
 		if resp.StatusCode == http.StatusPartialContent {

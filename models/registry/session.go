@@ -172,10 +172,9 @@ func untrusted(err error) bool {
 	return errors.As(err, &cert)
 }
 
-// get reads a whole answer of at most limit bytes, with retries. check, unless nil,
-// refuses an answer that came out damaged.
-func (s *session) get(ctx context.Context, r request, limit int64, check func(http.Header, []byte) error) (data []byte, err error) {
-	err = s.retry(ctx, func(*patience) error {
+// ask makes a request, with retries, and has read take the answer.
+func (s *session) ask(ctx context.Context, r request, read func(*watchdog, *http.Response) error) error {
+	return s.retry(ctx, func(*patience) error {
 		w := s.watch(ctx)
 		defer w.end()
 		resp, err := s.do(w.ctx, r)
@@ -183,6 +182,14 @@ func (s *session) get(ctx context.Context, r request, limit int64, check func(ht
 			return w.cause(err)
 		}
 		defer resp.Body.Close()
+		return read(w, resp)
+	})
+}
+
+// get reads a whole answer of at most limit bytes, with retries. check, unless nil,
+// refuses an answer that came out damaged.
+func (s *session) get(ctx context.Context, r request, limit int64, check func(http.Header, []byte) error) (data []byte, err error) {
+	err = s.ask(ctx, r, func(w *watchdog, resp *http.Response) error {
 		if data, err = io.ReadAll(io.LimitReader(resp.Body, limit+1)); err != nil {
 			return w.cause(fmt.Errorf("%s: %w", r.url.Host, err))
 		}
