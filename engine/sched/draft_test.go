@@ -131,11 +131,11 @@ func TestRewind(t *testing.T) {
 		step       -> rm a 5, a 5:6*
 		rewind a 6
 		step       -> a 6:7*
-		add b A4
-		step       -> cp a>b 3, a 7:8*, b 3:4*
+		add b A5
+		step       -> cp a>b 4, a 7:8*, b 4:5*
 		rewind a 2
-		rewind b 4
-		step       -> rm a 2, a 2:3*, b 4:5*
-		use        -> cells 6, running 2, waiting 0, prefixes 0
+		rewind b 5
+		step       -> rm a 2, a 2:3*, b 5:6*
+		use        -> cells 7, running 2, waiting 0, prefixes 0
 	`)
 }

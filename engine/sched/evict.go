@@ -3,14 +3,15 @@ package sched
 import "slices"
 
 // takeSpan returns a span for a new sequence that shares the first n tokens of from:
-// from itself where it is a cached prefix that the sequence goes on from, or the last
-// one that holds an id. Where no id is free, the least recently used prefix gives up
+// from itself where it is a cached prefix that the sequence goes on from, but for the last
+// few tokens, or the last one that holds an id. Where no id is free, the least recently used prefix gives up
 // its own. It returns nil where every id runs.
 func (s *Scheduler) takeSpan(from *span, n int) *span {
 	at := slices.Index(s.cached, from)
-	if at >= 0 && (n == from.n || len(s.free) == 0 && len(s.cached) == 1) {
+	whole := from != nil && n > from.n-rowGroup
+	if at >= 0 && (whole || len(s.free) == 0 && len(s.cached) == 1) {
 		s.cached = slices.Delete(s.cached, at, at+1)
-		if n < from.n {
+		if !whole {
 			s.save(from)
 		}
 		return from

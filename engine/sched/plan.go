@@ -150,7 +150,20 @@ func (s *Scheduler) match(q *Seq) (*span, int) {
 	if !s.cfg.Plain {
 		return nil, 0
 	}
-	return s.tree.match(q.tokens[:len(q.tokens)-1])
+	p, n := s.tree.match(q.tokens[:len(q.tokens)-1])
+	return p, reused(len(q.tokens), n)
+}
+
+// reused is how much to take of a prefix of n tokens, so that the rest of the prompt is
+// whole groups of rows. Where that is a single row, it stays alone.
+func reused(prompt, n int) int {
+	if rest := prompt - n; rest > 1 {
+		n -= (rowGroup - rest%rowGroup) % rowGroup
+	}
+	if n < rowGroup { // all prompts of a model begin alike
+		return 0
+	}
+	return n
 }
 
 // slack is the room for growth that q needs to start. One that was preempted needs
@@ -264,6 +277,9 @@ func (s *Scheduler) planPrompts(b *Batch) {
 	room := s.rows() - len(b.Rows)
 	if b.decode > 0 {
 		room = min(room, s.pace.chunk(s.cfg.MaxGap))
+	}
+	if over := (len(b.Rows) + room) % rowGroup; over < room {
+		room -= over
 	}
 	for i := 0; i < len(s.running) && room > 0; i++ {
 		q := s.running[i]

@@ -16,6 +16,11 @@ type ID = int32
 // it worth waiting for; computing fewer costs about as much as waiting a step.
 const minShare = 32
 
+// rowGroup is how many rows of a batch kernels take together: those left over of a
+// multiple go one by one through the same weights, each for nearly the price of a step
+// (ggml_gemm and ggml_gemv in ggml-cpu/repack.cpp).
+const rowGroup = 4
+
 // Config holds a context's budgets.
 type Config struct {
 	Cells   int           // of the unified KV cache; at least 1

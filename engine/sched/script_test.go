@@ -231,12 +231,12 @@ func TestChunksKeepTheGap(t *testing.T) {
 		step 20    -> a 0:10*
 		step 20    -> a 10:11*
 		add b B2000
-		step 180   -> a 11:12*, b 0:90
-		step 200   -> a 12:13*, b 90:185
-		step 200   -> a 13:14*, b 185:280
+		step 180   -> a 11:12*, b 0:87
+		step 200   -> a 12:13*, b 87:178
+		step 200   -> a 13:14*, b 178:269
 		end a
-		step       -> b 280:792
-		step       -> b 792:1304
+		step       -> b 269:781
+		step       -> b 781:1293
 	`)
 }
 
@@ -247,7 +247,7 @@ func TestChunksGoOnWhenTheGapCannotBeKept(t *testing.T) {
 		step 900   -> a 0:10*
 		step 900   -> a 10:11*
 		add b B2000
-		step 900   -> a 11:12*, b 0:8
+		step 900   -> a 11:12*, b 0:7
 	`)
 }
 
@@ -258,14 +258,35 @@ func TestAFinishedPrefixIsShared(t *testing.T) {
 		step       -> a 12:13*
 		end a
 		use        -> cells 13, running 0, waiting 0, prefixes 1
-		add b A12+B3
-		step       -> cp a>b 12, b 12:15*
-		use        -> cells 16, running 1, waiting 0, prefixes 1
-		add c A12
-		step       -> cp a>c 11, b 15:16*, c 11:12*
+		add b A8+B4
+		step       -> cp a>b 8, b 8:12*
+		use        -> cells 17, running 1, waiting 0, prefixes 1
+		add c A8+C4
+		step       -> cp a>c 8, b 12:13*, c 8:12*
 		end b
 		end c
-		use        -> cells 18, running 0, waiting 0, prefixes 3
+		use        -> cells 22, running 0, waiting 0, prefixes 3
+	`)
+}
+
+func TestReuseLeavesWholeGroupsOfRows(t *testing.T) {
+	run(t, small, `
+		add a A40
+		step       -> a 0:16
+		step       -> a 16:32
+		step       -> a 32:40*
+		end a
+		add b A40+B5
+		step       -> rm a 37, b 37:45*
+		end b
+		add c A43
+		step       -> cp b>c 39, c 39:43*
+		end c
+		add d A40
+		step       -> cp b>d 39, d 39:40*
+		end d
+		add e A3+E5
+		step       -> e 0:8*
 	`)
 }
 
@@ -275,7 +296,7 @@ func TestALongerPrefixReplacesTheShorter(t *testing.T) {
 		step       -> a 0:12*
 		end a
 		add b A12+B3
-		step       -> b 12:15*
+		step       -> rm a 11, b 11:15*
 		end b
 		use        -> cells 15, running 0, waiting 0, prefixes 1
 	`)
@@ -285,11 +306,11 @@ func TestRunningSequencesShareTheirPrefix(t *testing.T) {
 	run(t, small, `
 		add a A12
 		step       -> a 0:12*
-		add b A12+B2
-		step       -> cp a>b 12, a 12:13*, b 12:14*
+		add b A12+B4
+		step       -> cp a>b 12, a 12:13*, b 12:16*
 		end a
-		step       -> b 14:15*
-		use        -> cells 16, running 1, waiting 0, prefixes 1
+		step       -> b 16:17*
+		use        -> cells 18, running 1, waiting 0, prefixes 1
 		drop b
 		use        -> cells 13, running 0, waiting 0, prefixes 1
 	`)
@@ -353,12 +374,12 @@ func TestIdsAreASecondBudget(t *testing.T) {
 		use        -> cells 8, running 0, waiting 0, prefixes 2
 		add c C4
 		step       -> rm a 0, c 0:4*
-		add d B4+D2
-		step       -> c 4:5*, d 4:6*
+		add d B4+D4
+		step       -> c 4:5*, d 4:8*
 		add e E4
-		step       -> c 5:6*, d 6:7*
+		step       -> c 5:6*, d 8:9*
 		end c
-		step       -> rm c 0, d 7:8*, e 0:4*
+		step       -> rm c 0, d 9:10*, e 0:4*
 	`)
 }
 
@@ -411,9 +432,9 @@ func TestNoSlotEvictsAndTriesLess(t *testing.T) {
 		end z
 		add a A12
 		noslot     -> a 0:12*, true
-		noslot     -> rm a 0, rm z 0, a 0:6, true
-		step       -> rm a 0, a 0:3
-		step       -> a 3:12*
+		noslot     -> rm a 0, rm z 0, a 0:4, true
+		step       -> rm a 0, a 0:2
+		step       -> a 2:12*
 		noslot     -> a 12:13*, false
 	`)
 }
@@ -494,7 +515,7 @@ func TestACopyReplacesThoseThatItBeginsWith(t *testing.T) {
 		step  -> save a 0, rm a 0, b 0:80*
 		end b
 		add c A60+C35
-		step  -> save b 1, rm b 40, restore 0>c, rm b 0, c 60:95*
+		step  -> save b 1, rm b 40, restore 0>c, rm c 59, rm b 0, c 59:95*
 		end c
 		add d D90
 		step  -> forget 0, forget 1, save c 2, rm c 0, d 0:90*
@@ -512,7 +533,7 @@ func TestAPrefixIsKeptOnce(t *testing.T) {
 		unkept -> 60
 		unkept ->
 		add b A60+B70
-		step   -> b 60:130*
+		step   -> rm a 58, b 58:130*
 		end b
 		add c C64
 		step   -> save b 0, rm b 0, c 0:64*
@@ -534,7 +555,7 @@ func TestTidyMovesWhatAPromptDoesNotUse(t *testing.T) {
 		step  -> a 0:60*
 		end a
 		add b A60+B70
-		step  -> b 60:130*
+		step  -> rm a 58, b 58:130*
 		end b
 		add c C64
 		step  -> save b 0, rm b 0, c 0:64*

@@ -239,6 +239,9 @@ func (s *Scheduler) restore(q *Seq) *span {
 	s.store.touch(c)
 	s.ops = append(s.ops, Op{Kind: Restore, Dst: p.id, Key: c.key})
 	s.tree.extend(p, c.tokens)
+	if s.cfg.Plain {
+		n = reused(len(q.tokens), n)
+	}
 	s.cut(p, n)
 	return p
 }
