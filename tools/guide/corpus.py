@@ -24,7 +24,7 @@ SYSTEMS = ["You are a helpful assistant.", "You are guide, the model built into 
            "Answer the question of the user.", "Be polite and short.", "You are a bot."]
 AREAS = {"cmd": "a command", "ses": "the chat", "api": "the HTTP API", "opt": "an option", "tune": "sampling", "lib": "the Go library",
          "env": "the environment", "err": "a problem", "mf": "the Modelfile", "gpu": "the GPU", "puna": "Puna", "id": "me", "fallback": "other servers"}
-KINDS = {"choice": 400, "puna": 16, "tools": 34, "world": 8, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 5, "arithmetic": 4, "unknown": 2}
+KINDS = {"choice": 400, "puna": 16, "tools": 40, "world": 9, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 5, "arithmetic": 4, "unknown": 2}
 # The first documents teach to copy out of the prompt, on which tools, JSON and names depend.
 FIRST_KINDS = {"repeat": 25, "memory": 15, "json": 15, "tools": 20, "puna": 20, "choice": 40, "world": 5}
 FIRST_SHARE = 0.08

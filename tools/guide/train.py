@@ -2,9 +2,8 @@
 
     python train.py [--steps N] [--decay N] [--from build/step100.npz] [--minutes N]
 
-Rows of 512 tokens hold whole documents one after another, in file order, and a document
-sees only itself; every fortieth step takes rows of 2048, so that the model knows
-distances of its whole context. Matrices learn by Muon (Jordan et al. 2024), the rest by
+Rows of 256, 512 or 1024 tokens hold whole documents one after another, in file order,
+and a document sees only itself. Matrices learn by Muon (Jordan et al. 2024), the rest by
 Adam; the learning rate is constant and falls linearly in the last --decay steps, so a
 run can be stopped early or prolonged.
 Writes build/model.npz, build/loss.csv and a checkpoint every 50 steps.
@@ -33,11 +32,13 @@ BUILD = Path(__file__).parent / "build"
 jax.config.update("jax_compilation_cache_dir", str(BUILD / "xla"))
 PROMPT_WEIGHT = 0.1  # of the loss on what the model reads, against 1 on what it writes
 TOKENS = 4096  # of a step
+LENGTHS = {256: 64, 512: 64, 1024: 128}  # of rows, and of their blocks of attention
 MESH = Mesh(np.array(jax.devices()[:2]), ("device",))
 SPLIT, WHOLE = NamedSharding(MESH, PartitionSpec("device")), NamedSharding(MESH, PartitionSpec())
 ATTENTION = {"q": 0.4, "k": 0.4, "v": 1, "o": 1}  # of the learning rate: scores grow with both q and k
 COPYING = 0.03  # of it in the layers that begin with a circuit: an orthogonal step moves all directions alike
 DECAY = 0.15  # of the matrices' weights
+SINGLE = {"output": 0.5}  # of the learning rate, for what Adam changes; others: 0.1
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
 
 
@@ -67,22 +68,49 @@ def encode():
     return docs
 
 
-def rows(docs, length):
-    """Packs whole documents into rows: tokens (N, length+1), weights of the targets (N, length), and for
-    each position where its document begins (N, length)."""
-    x, w, first = [], [], []
-    at = length + 2
-    for doc_ids, doc_ws in docs:
-        n = min(len(doc_ids), length + 1)
-        if at + n > length + 1:
-            x.append(np.zeros(length + 1, np.uint16))
-            w.append(np.zeros(length + 1, np.float16))
-            first.append(np.zeros(length + 1, np.uint16))
-            at = 0
-        x[-1][at : at + n], w[-1][at : at + n], first[-1][at:] = doc_ids[:n], doc_ws[:n], at
-        w[-1][at] = 0  # nothing of this document foretells its first token
-        at += n
-    return np.stack(x), np.stack(w)[:, 1:], np.stack(first)[:, :-1]
+OPEN = 64  # rows of each length that still take documents
+
+
+def pack(docs):
+    """Whole documents in rows, in file order: each in the row where it leaves the least room, or
+    in a new one of the shortest length that it fits in; no document is longer than all.
+    Returns {length: (tokens (N, length+1), weights of the targets (N, length), and for each
+    position where its document begins (N, length))}."""
+    full, taking = {n: [] for n in LENGTHS}, {n: [] for n in LENGTHS}
+    for i, (ids, _) in enumerate(docs):
+        fits = [(n + 1 - row[0], n, row) for n in LENGTHS for row in taking[n] if row[0] + len(ids) <= n + 1]
+        if fits:
+            row = min(fits, key=lambda f: f[0])[2]
+        else:
+            n = min(n for n in LENGTHS if len(ids) <= n + 1)
+            row = [0, []]  # tokens, documents
+            full[n].append(row)
+            taking[n] = taking[n][-OPEN + 1 :] + [row]
+        row[0] += len(ids)
+        row[1].append(i)
+    return {n: fill([[docs[i] for i in row[1]] for row in full[n]], n) for n in LENGTHS}
+
+
+def fill(packed, length):
+    x = np.zeros((len(packed), length + 1), np.uint16)
+    w = np.zeros((len(packed), length + 1), np.float16)
+    first = np.zeros((len(packed), length + 1), np.uint16)
+    for row, documents in enumerate(packed):
+        at = 0
+        for ids, ws in documents:
+            end = at + len(ids)
+            x[row, at:end], w[row, at:end], first[row, at:] = ids, ws, at
+            w[row, at] = 0  # nothing of this document foretells its first token
+            at = end
+    return x, w[:, 1:], first[:, :-1]
+
+
+def turn(pools, step):
+    """The length of a step's rows: all pools come to their end together."""
+    sizes = {n: n * len(p[0]) for n, p in pools.items()}
+    end = np.cumsum(list(sizes.values())) / sum(sizes.values())
+    at = step * 0.6180339887 % 1  # the golden ratio spreads turns evenly
+    return list(sizes)[int(np.searchsorted(end, at, side="right"))]
 
 
 def loss_fn(cfg, block, params, x, w, first):
@@ -125,7 +153,7 @@ def update(params, grads, state, lr, step):
             m1, m2 = state[name]
             m1, m2 = 0.9 * m1 + 0.1 * g, 0.98 * m2 + 0.02 * g * g
             hat = (m1 / (1 - 0.9**step)) / (jnp.sqrt(m2 / (1 - 0.98**step)) + 1e-9)
-            new_p[name], new_s[name] = p - lr * 0.1 * hat, (m1, m2)
+            new_p[name], new_s[name] = p - lr * SINGLE.get(name, 0.1) * hat, (m1, m2)
     return new_p, new_s
 
 
@@ -154,8 +182,8 @@ def load(path):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--steps", type=int, default=3600)
-    p.add_argument("--decay", type=int, default=2600)
+    p.add_argument("--steps", type=int, default=3000)
+    p.add_argument("--decay", type=int, default=2200)
     p.add_argument("--lr", type=float, default=0.015)
     p.add_argument("--minutes", type=float, help="end after this time, the learning rate falling all the while")
     p.add_argument("--seed", type=int, default=7)
@@ -171,25 +199,24 @@ def main():
     state = {k: jax.device_put(v, SPLIT if k in MATRICES else WHOLE) for k, v in state.items()}
     t0 = time.time()
     docs = encode()
-    short, long = rows(docs, 512), rows(docs, cfg.context)
+    pools = pack(docs)
     print(f"{m.count(params):,} parameters, {len(docs):,} documents, {sum(len(d[0]) for d in docs):,} tokens, "
-          f"{len(short[0]):,} rows, {jax.devices()[0]}, {time.time() - t0:.0f} s to encode", flush=True)
+          f"rows: {({n: len(p[0]) for n, p in pools.items()})}, {jax.devices()[0]}, {time.time() - t0:.0f} s to encode", flush=True)
 
     log = open(BUILD / "loss.csv", "a" if args.start else "w", newline="")
     out = csv.writer(log)
     t0, mean = time.time(), None
     for step in range(first + 1, args.steps + 1):
-        data = long if step % 40 == 0 else short
-        n = TOKENS // (data[0].shape[1] - 1)
-        at = int((step - 1) / args.steps * (len(data[0]) - n))  # one pass, however many the steps
-        x, w, start = (part[at : at + n] for part in data)
+        length = turn(pools, step)
+        n = TOKENS // length
+        at = int((step - 1) / args.steps * (len(pools[length][0]) - n))  # one pass, however many the steps
+        x, w, start = (part[at : at + n] for part in pools[length])
         left = 1 - (time.time() - t0) / (60 * args.minutes) if args.minutes else 1
         if left <= 0:
             break
         lr = args.lr * min(1, step / 100, (args.steps + 1 - step) / args.decay, left)
-        block = 256 if data is long else 64
         batch = jax.device_put((x.astype(np.int32), w.astype(np.float32), start.astype(np.int32)), SPLIT)
-        params, state, nll = train_step(cfg, block, params, state, *batch, lr, step)
+        params, state, nll = train_step(cfg, LENGTHS[length], params, state, *batch, lr, step)
         nll = float(nll)
         mean = nll if mean is None else 0.95 * mean + 0.05 * nll
         out.writerow([step, f"{nll:.4f}", f"{lr:.5f}", f"{time.time() - t0:.1f}"])
