@@ -50,7 +50,6 @@ func configFromEnvironment(getenv func(string) string) *config {
 		models:    cmp.Or(get("MODELS"), defaultModels()),
 		kernels:   getenv("PUNA_KERNELS"),
 		keepAlive: 5 * time.Minute,
-		logLevel:  slog.LevelInfo,
 	}
 	c.host = c.parseHost(get("HOST"))
 	c.listenFD = c.number("LISTEN_FD", getenv("PUNA_LISTEN_FD"))
@@ -77,10 +76,8 @@ func configFromEnvironment(getenv func(string) string) *config {
 	if s := get("ORIGINS"); s != "" {
 		c.origins = strings.Split(s, ",")
 	}
-	c.noHistory = c.boolean("NOHISTORY", get("NOHISTORY"))
-	if s := get("DEBUG"); s != "" && s != "0" && s != "false" {
-		c.logLevel = slog.LevelDebug
-	}
+	c.noHistory = boolean(get("NOHISTORY"))
+	c.logLevel = c.parseDebug(get("DEBUG"))
 	return c
 }
 
@@ -100,15 +97,25 @@ func (c *config) number(name, s string) int {
 	return n
 }
 
-func (c *config) boolean(name, s string) bool {
-	if s == "" {
-		return false
-	}
+// boolean reads a switch by Ollama's rule: what is no boolean switches it on.
+func boolean(s string) bool {
 	b, err := strconv.ParseBool(s)
-	if err != nil {
-		c.problem(name, s)
+	return s != "" && (b || err != nil)
+}
+
+// parseDebug reads DEBUG by Ollama's rule: a boolean, or a number of levels below
+// (a negative one: above) what is logged without it.
+func (c *config) parseDebug(s string) slog.Level {
+	if on, err := strconv.ParseBool(s); err == nil && on {
+		return slog.LevelDebug
+	} else if err == nil || s == "" {
+		return slog.LevelInfo
 	}
-	return b
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		c.problem("DEBUG", s)
+	}
+	return slog.LevelInfo - slog.Level(4*n)
 }
 
 func (c *config) parseRepack(s string) engine.Repack {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -70,4 +71,21 @@ func TestOtherVariables(t *testing.T) {
 	c = configOf(map[string]string{"OLLAMA_KEEP_ALIVE": "soon", "OLLAMA_CONTEXT_LENGTH": "-5", "OLLAMA_NUM_PARALLEL": "x", "PUNA_REPACK": "maybe"})
 	assert.Equal(t, 5*time.Minute, c.keepAlive)
 	assert.Len(t, c.problems, 4)
+}
+
+func TestSwitches(t *testing.T) {
+	for value, want := range map[string]slog.Level{
+		"": slog.LevelInfo, "0": slog.LevelInfo, "F": slog.LevelInfo, "FALSE": slog.LevelInfo, "false": slog.LevelInfo,
+		"1": slog.LevelDebug, "T": slog.LevelDebug, "true": slog.LevelDebug, "2": 2 * slog.LevelDebug, "-1": slog.LevelWarn,
+	} {
+		c := configOf(map[string]string{"OLLAMA_DEBUG": value})
+		assert.Equal(t, want, c.logLevel, "%q", value)
+		assert.Empty(t, c.problems, "%q", value)
+	}
+	c := configOf(map[string]string{"OLLAMA_DEBUG": "yes"})
+	assert.Equal(t, slog.LevelInfo, c.logLevel)
+	assert.Len(t, c.problems, 1)
+	for value, want := range map[string]bool{"": false, "0": false, "F": false, "1": true, "yes": true} {
+		assert.Equal(t, want, configOf(map[string]string{"OLLAMA_NOHISTORY": value}).noHistory, "%q", value)
+	}
 }
