@@ -75,8 +75,10 @@ type uploader struct {
 	bars *progressBars
 }
 
-// put stores a file and adds its name and digest to blobs. It returns false for
-// what isn't a file and doesn't look like a path.
+// put stores a file and adds its name and digest to blobs. The name begins with a
+// number, since services take files in the order of their names, and files of two
+// folders may have one name. It returns false for what isn't a file and doesn't look
+// like a path.
 func (u uploader) put(name string, blobs map[string]string) (known bool, err error) {
 	path := name
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
@@ -100,7 +102,7 @@ func (u uploader) put(name string, blobs map[string]string) (known bool, err err
 	if err != nil {
 		return false, err
 	}
-	blobs[filepath.Base(path)] = digest
+	blobs[fmt.Sprintf("%03d-%s", len(blobs), filepath.Base(path))] = digest
 	have, err := u.svc.HasBlob(u.ctx, digest)
 	if err != nil || have {
 		return true, err

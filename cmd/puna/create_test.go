@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,13 +24,10 @@ func TestADraftThereAndBack(t *testing.T) {
 	svc, err := local.Open(local.Options{Models: filepath.Join(dir, "models"), Defaults: puna.Options{NumThread: new(1)}})
 	require.NoError(t, err)
 	defer svc.Close()
-	out, err := os.Create(filepath.Join(dir, "progress"))
-	require.NoError(t, err)
-	defer out.Close()
 	path := filepath.Join(dir, "Modelfile")
 	create := func(model, text string) (card *puna.ModelCard) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-		req, err := createRequest(t.Context(), svc, model, path, newProgressBars(out))
+		req, err := createRequest(t.Context(), svc, model, path, newProgressBars(devNull(t)))
 		require.NoError(t, err)
 		for _, err := range svc.Create(t.Context(), req) {
 			require.NoError(t, err)
@@ -54,4 +52,47 @@ func TestADraftThereAndBack(t *testing.T) {
 	for _, err := range svc.Generate(t.Context(), &puna.Request{Model: "again", Prompt: "hello", Options: puna.Options{NumPredict: new(20)}}) {
 		require.NoError(t, err)
 	}
+}
+
+// Adapters of one file name in two folders are two, in the Modelfile's order.
+func TestAdaptersKeepTheirOrder(t *testing.T) {
+	dir := t.TempDir()
+	svc, err := local.Open(local.Options{Models: filepath.Join(dir, "models")})
+	require.NoError(t, err)
+	defer svc.Close()
+	text := "FROM " + testmodel.Path(t) + "\n"
+	folders := []string{"style", "tone", "accent"}
+	for i, folder := range folders {
+		path := filepath.Join(dir, folder, "adapter.gguf")
+		require.NoError(t, os.Mkdir(filepath.Dir(path), 0o755))
+		require.NoError(t, testmodel.WriteLora(path, testmodel.Tiny, i+1))
+		text += "ADAPTER " + folder + "/adapter.gguf\n"
+	}
+	path := filepath.Join(dir, "Modelfile")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	req, err := createRequest(t.Context(), svc, "m", path, newProgressBars(devNull(t)))
+	require.NoError(t, err)
+	for _, err := range svc.Create(t.Context(), req) {
+		require.NoError(t, err)
+	}
+	card, err := svc.Show(t.Context(), "m", false)
+	require.NoError(t, err)
+	made, err := modelfile.Parse(strings.NewReader(card.Modelfile))
+	require.NoError(t, err)
+	require.Len(t, made.Adapters, len(folders))
+	for i, folder := range folders {
+		want, err := os.ReadFile(filepath.Join(dir, folder, "adapter.gguf"))
+		require.NoError(t, err)
+		got, err := os.ReadFile(made.Adapters[i])
+		require.NoError(t, err)
+		assert.True(t, bytes.Equal(want, got), "adapter %d is that of %s", i, folder)
+	}
+}
+
+func devNull(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { f.Close() })
+	return f
 }
