@@ -87,9 +87,10 @@ func (c *config) run(cmd *cobra.Command, model string, words []string, f runFlag
 	return c.chat(ctx, svc, req, printer)
 }
 
-// request is what the flags say, without a prompt.
+// request is what the flags say, without a prompt. What doesn't fit the context is cut,
+// as Ollama does: a chat may become longer than any context.
 func (f runFlags) request(model string) (*puna.Request, error) {
-	req := &puna.Request{Model: model, Think: puna.Think(f.think)}
+	req := &puna.Request{Model: model, Think: puna.Think(f.think), Truncate: new(true), Shift: new(true)}
 	switch req.Think {
 	case puna.ThinkDefault, puna.ThinkOff, puna.ThinkOn, puna.ThinkLow, puna.ThinkMedium, puna.ThinkHigh, puna.ThinkMax:
 	default:
