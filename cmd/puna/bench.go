@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/puna-ai/puna"
-	"github.com/puna-ai/puna/local"
 )
 
 // benchFlags are the flags of bench.
@@ -52,8 +51,8 @@ for a model in this process, and a server's own for one that a server answers
 }
 
 func (c *config) bench(cmd *cobra.Command, model string, f benchFlags) error {
-	where := serverOrLocal
-	if f.local || local.IsPath(model) {
+	where := backendOf(model)
+	if f.local {
 		where = localOnly
 	}
 	svc, err := c.connect(cmd.Context(), where)

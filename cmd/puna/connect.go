@@ -23,6 +23,15 @@ const (
 	serverOnly                   // a server, or an error
 )
 
+// backendOf says where the answers about a model come from: a server doesn't open the
+// files of its clients.
+func backendOf(model string) backend {
+	if local.IsPath(model) {
+		return localOnly
+	}
+	return serverOrLocal
+}
+
 // service is a puna.Service with what must be closed after it.
 type service struct {
 	puna.Service

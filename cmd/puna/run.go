@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/puna-ai/puna"
-	"github.com/puna-ai/puna/local"
 )
 
 // runFlags are the flags of run.
@@ -68,8 +67,8 @@ func (c *config) run(cmd *cobra.Command, model string, words []string, f runFlag
 	if err != nil {
 		return err
 	}
-	where := serverOrLocal
-	if f.local || local.IsPath(model) {
+	where := backendOf(model)
+	if f.local {
 		where = localOnly
 	}
 	svc, err := c.connect(ctx, where)

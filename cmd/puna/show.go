@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -20,13 +19,18 @@ func newShowCommand(c *config) *cobra.Command {
 		Use:   "show MODEL",
 		Short: "Describe a model",
 		Args:  cobra.ExactArgs(1),
-		RunE: c.withService(serverOrLocal, func(ctx context.Context, svc puna.Service, out io.Writer, args []string) error {
-			card, err := svc.Show(ctx, args[0], verbose)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			svc, err := c.connect(cmd.Context(), backendOf(args[0]))
 			if err != nil {
 				return err
 			}
-			return printCard(out, card, what, verbose)
-		}),
+			defer svc.Close()
+			card, err := svc.Show(cmd.Context(), args[0], verbose)
+			if err != nil {
+				return err
+			}
+			return printCard(cmd.OutOrStdout(), card, what, verbose)
+		},
 	}
 	flags := cmd.Flags()
 	for _, part := range []string{"license", "modelfile", "parameters", "system", "template"} {
