@@ -176,14 +176,14 @@ type wordWriter struct {
 	width  int // 0: no wrapping
 	column int
 	word   strings.Builder
-	ended  bool // what was last written ended a line
+	open   bool // what was last written didn't end a line
 }
 
 func (w *wordWriter) write(s string) {
 	if s == "" {
 		return
 	}
-	w.ended = strings.HasSuffix(s, "\n")
+	w.open = !strings.HasSuffix(s, "\n")
 	if w.width == 0 {
 		io.WriteString(w.out, s)
 		return
@@ -199,6 +199,9 @@ func (w *wordWriter) write(s string) {
 			}
 		default:
 			w.word.WriteRune(r)
+			if runewidth.RuneWidth(r) > 1 { // Chinese or Japanese, say: lines break anywhere
+				w.flush()
+			}
 		}
 	}
 }
@@ -219,13 +222,13 @@ func (w *wordWriter) flush() {
 func (w *wordWriter) raw(s string) {
 	w.flush()
 	io.WriteString(w.out, s)
-	w.column, w.ended = 0, strings.HasSuffix(s, "\n")
+	w.column, w.open = 0, !strings.HasSuffix(s, "\n")
 }
 
-// finish writes what is held back and ends the line.
+// finish writes what is held back and ends the line, if there is one.
 func (w *wordWriter) finish() {
 	w.flush()
-	if !w.ended {
+	if w.open {
 		io.WriteString(w.out, "\n")
 	}
 }

@@ -20,7 +20,16 @@ func TestWordWriterWrapsAtWords(t *testing.T) {
 		w.write(piece)
 	}
 	w.finish()
-	assert.Equal(t, "one two \nthree four\nfive \n日本語 x\n", out.String())
+	assert.Equal(t, "one two \nthree four\nfive 日本\n語 x\n", out.String())
+}
+
+func TestWordWriterHoldsNoWideRunesBack(t *testing.T) {
+	var out strings.Builder
+	w := &wordWriter{out: &out, width: 10}
+	for _, piece := range []string{"日本", "語の長い", "文章。"} {
+		w.write(piece)
+	}
+	assert.Equal(t, "日本語の長\nい文章。", out.String())
 }
 
 func TestWordWriterPassesTextThrough(t *testing.T) {
