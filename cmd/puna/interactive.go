@@ -70,11 +70,11 @@ func (c *config) chat(ctx context.Context, svc puna.Service, req *puna.Request, 
 	}
 }
 
-// load loads the model with a bar, so that the first answer doesn't wait.
+// load loads the model and shows how far it is, so that the first answer doesn't wait.
 func (s *chatSession) load(ctx context.Context) error {
-	w := startWait(s.printer.status)
-	defer w.stop()
-	s.req.OnLoad = w.load
+	line := startLine(s.printer.status)
+	defer line.stop()
+	s.req.OnLoad = line.loading
 	return s.svc.Load(ctx, s.req)
 }
 

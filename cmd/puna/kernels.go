@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ollama/ollama/progress"
 	"github.com/spf13/cobra"
 
 	"github.com/puna-ai/puna/cgo/kernels"
@@ -39,10 +38,10 @@ It needs g++ or clang++, CMake and Ninja or make, and takes some two minutes.`,
 		Example: "  puna kernels build\n  puna kernels build all",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Variants = args
-			bar := buildBar(os.Stderr)
-			o.Progress = bar.set
+			line := startLine(os.Stderr) // elsewhere the build's log tells
+			o.Progress = func(done, total int) { line.tell("compiling", float64(done)/float64(total)) }
 			result, err := build.Build(cmd.Context(), o)
-			bar.stop()
+			line.stop()
 			if err != nil {
 				return err
 			}
@@ -69,37 +68,6 @@ func (c *config) proveBuilt(cmd *cobra.Command, dir string) error {
 	}
 	printCandidates(cmd.OutOrStdout(), candidates)
 	return nil
-}
-
-// stepBar is a bar over compile steps, on a terminal; elsewhere it is silent and
-// the build's log tells.
-type stepBar struct {
-	progress *progress.Progress
-	bar      *progress.Bar
-}
-
-func buildBar(out *os.File) *stepBar {
-	if !isTerminal(out) {
-		return &stepBar{}
-	}
-	return &stepBar{progress: progress.NewProgress(out)}
-}
-
-func (b *stepBar) set(done, total int) {
-	if b.progress == nil {
-		return
-	}
-	if b.bar == nil {
-		b.bar = progress.NewBar("compiling", int64(total), 0)
-		b.progress.Add("compiling", b.bar)
-	}
-	b.bar.Set(int64(done))
-}
-
-func (b *stepBar) stop() {
-	if b.progress != nil {
-		b.progress.Stop()
-	}
 }
 
 func newKernelsListCommand(c *config) *cobra.Command {

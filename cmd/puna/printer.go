@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/mattn/go-runewidth"
-	"github.com/ollama/ollama/progress"
 	"github.com/ollama/ollama/readline"
 	"golang.org/x/term"
 
@@ -50,14 +49,14 @@ func (p *printer) wrap(on bool) {
 
 // answer prints one answer as it comes and returns it whole.
 func (p *printer) answer(ctx context.Context, svc puna.Service, req *puna.Request) (puna.Message, error) {
-	wait := startWait(p.status)
-	defer wait.stop()
-	req.OnLoad = wait.load
+	line := startLine(p.status)
+	defer line.stop()
+	req.OnLoad = line.loading
 	answer := puna.Message{Role: puna.Assistant}
 	text := &wordWriter{out: p.out, width: p.width}
 	var thinking bool
 	for ev, err := range svc.Generate(ctx, req) {
-		wait.stop()
+		line.stop()
 		if err != nil {
 			text.finish()
 			return answer, err
@@ -132,42 +131,6 @@ func (p *printer) finish(d *puna.Done) {
 		line("draft count", "%d tokens (%d of them right)", d.DraftTokens, d.AcceptedTokens)
 	}
 	line("done reason", "%s", d.Reason)
-}
-
-// wait shows that something is under way until the first token comes.
-type wait struct {
-	progress *progress.Progress
-	bar      *progress.Bar
-}
-
-// startWait shows a spinner on a terminal, and nothing elsewhere.
-func startWait(status io.Writer) *wait {
-	if !isTerminal(status) {
-		return &wait{}
-	}
-	w := &wait{progress: progress.NewProgress(status)}
-	w.progress.Add("", progress.NewSpinner(""))
-	return w
-}
-
-// load turns the spinner into a bar.
-func (w *wait) load(fraction float64) {
-	if w.progress == nil {
-		return
-	}
-	const steps = 1000
-	if w.bar == nil {
-		w.bar = progress.NewBar("loading model", steps, 0)
-		w.progress.Add("load", w.bar)
-	}
-	w.bar.Set(int64(fraction * steps))
-}
-
-func (w *wait) stop() {
-	if w.progress != nil {
-		w.progress.StopAndClear()
-		w.progress = nil
-	}
 }
 
 // wordWriter wraps text at words as it comes: a word is held back until it ends.
