@@ -17,22 +17,30 @@ import (
 
 // chatSession is an interactive chat. Messages and settings live in req.
 type chatSession struct {
-	svc     puna.Service
+	svc     *service
 	req     *puna.Request
 	printer *printer
 	input   *readline.Instance
 }
 
 // chat reads lines and answers them until the input ends or /bye comes.
-func (c *config) chat(ctx context.Context, svc puna.Service, req *puna.Request, p *printer) error {
-	// Ctrl-C stops an answer here, not the program; SIGTERM still ends it.
+func (c *config) chat(ctx context.Context, svc *service, req *puna.Request, p *printer) error {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// Once the model is loaded, Ctrl-C stops an answer, not the program; SIGTERM still ends it.
 	ctx = context.WithoutCancel(ctx)
 	signal.Reset(syscall.SIGTERM)
 	s := &chatSession{svc: svc, req: req, printer: p}
-	if err := s.load(ctx); err != nil {
+	loading, loaded := forAnswer(ctx, interrupts)
+	err := s.load(loading)
+	loaded()
+	if err != nil {
 		return err
 	}
-	var err error
 	s.input, err = readline.New(readline.Prompt{
 		Prompt:         ">>> ",
 		AltPrompt:      "... ",
@@ -48,26 +56,32 @@ func (c *config) chat(ctx context.Context, svc puna.Service, req *puna.Request, 
 	fmt.Print(readline.StartBracketedPaste)
 	defer fmt.Print(readline.EndBracketedPaste)
 
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt)
-	defer signal.Stop(interrupts)
 	for {
-		text, err := s.read()
+		entry, err := s.read()
 		switch {
 		case errors.Is(err, io.EOF):
 			fmt.Println()
 			return nil
 		case err != nil:
 			return err
-		case strings.TrimSpace(text) == "":
-		case strings.HasPrefix(text, "/"):
-			if s.command(ctx, text) {
-				return nil
-			}
-		default:
-			s.answer(ctx, interrupts, text)
+		case s.obey(ctx, interrupts, entry):
+			return nil
 		}
 	}
+}
+
+// obey runs a command or answers a message until that is done, or until Ctrl-C comes.
+func (s *chatSession) obey(ctx context.Context, interrupts <-chan os.Signal, e *entry) (exit bool) {
+	drain(interrupts)
+	ctx, cancel := forAnswer(ctx, interrupts)
+	defer cancel()
+	switch {
+	case e.isCommand():
+		return s.command(ctx, e.String())
+	case strings.TrimSpace(e.String()) != "":
+		s.answer(ctx, e.String())
+	}
+	return false
 }
 
 // load loads the model and shows how far it is, so that the first answer doesn't wait.
@@ -78,48 +92,30 @@ func (s *chatSession) load(ctx context.Context) error {
 	return s.svc.Load(ctx, s.req)
 }
 
-// read returns one message: a line, what was pasted, or what lies between """.
-func (s *chatSession) read() (string, error) {
-	var message strings.Builder
-	var quoted bool
+// read returns one entry, without those that Ctrl-C took back.
+func (s *chatSession) read() (*entry, error) {
+	e := new(entry)
 	for {
-		s.input.Prompt.UseAlt = message.Len() > 0 || quoted
+		s.input.Prompt.UseAlt = e.open()
 		line, err := s.input.Readline()
-		if errors.Is(err, readline.ErrInterrupt) {
-			if line == "" && message.Len() == 0 {
+		switch {
+		case errors.Is(err, readline.ErrInterrupt):
+			if line == "" && !e.open() {
 				fmt.Println("\nUse Ctrl + d or /bye to exit.")
 			}
-			message.Reset()
-			quoted = false
-			continue
+			e = new(entry)
+		case errors.Is(err, readline.ErrEditPrompt):
+		case err != nil:
+			return nil, err
+		case e.add(line, s.input.Pasting):
+			return e, nil
 		}
-		if errors.Is(err, readline.ErrEditPrompt) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		if !quoted {
-			line, quoted = strings.CutPrefix(line, `"""`)
-			if !quoted && !s.input.Pasting {
-				message.WriteString(line)
-				return message.String(), nil
-			}
-		}
-		if before, ended := strings.CutSuffix(line, `"""`); quoted && ended {
-			message.WriteString(before)
-			return message.String(), nil
-		}
-		message.WriteString(line + "\n")
 	}
 }
 
 // answer adds the message and its answer to the chat. A stopped answer stays in
 // it as far as it came; a failed one takes its message back.
-func (s *chatSession) answer(ctx context.Context, interrupts <-chan os.Signal, text string) {
-	drain(interrupts)
-	ctx, cancel := forAnswer(ctx, interrupts)
-	defer cancel()
+func (s *chatSession) answer(ctx context.Context, text string) {
 	before := s.req.Messages
 	s.req.Messages = append(before, puna.Message{Role: puna.User, Content: text})
 	answer, err := s.printer.answer(ctx, s.svc, s.req)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/local"
 )
 
 const chatHelp = `Available commands:
@@ -27,7 +28,8 @@ const chatHelp = `Available commands:
   /bye                        Exit (Ctrl + d)
   /?, /help                   This help
 
-Use """ to begin and end a message of several lines. Ctrl + c stops an answer.
+Use """ to begin and end a message of several lines, or such a TEXT of /set system.
+Ctrl + c stops an answer or a load.
 `
 
 // command runs a line that begins with a slash and reports whether to exit.
@@ -56,7 +58,11 @@ func (s *chatSession) command(ctx context.Context, line string) (exit bool) {
 	default:
 		err = fmt.Errorf("there is no command %s; /? lists them", name)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case puna.KindOf(err) == puna.Canceled:
+		fmt.Println("Stopped.")
+	default:
 		fmt.Fprintln(s.printer.status, "Error:", err)
 	}
 	return false
@@ -143,6 +149,9 @@ func (s *chatSession) show(ctx context.Context, what string) error {
 func (s *chatSession) loadOther(ctx context.Context, model string) error {
 	if model == "" {
 		return fmt.Errorf("write /load MODEL")
+	}
+	if !s.svc.local && local.IsPath(model) {
+		return fmt.Errorf("a server answers this chat, and it opens no files: leave it, and write 'puna run %s'", model)
 	}
 	before := s.req.Model
 	s.req.Model = model
