@@ -32,14 +32,21 @@ type program struct {
 	log chan string
 }
 
-// launch starts puna with a store of its own and any free port.
+// command is puna with a store of its own, and any free port or no server.
+func command(t *testing.T, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "PUNA_HOST=127.0.0.1:0", "PUNA_MODELS="+t.TempDir(), "PUNA_LISTEN_FD=")
+	cmd.Env = append(cmd.Env, env...)
+	return cmd
+}
+
+// launch starts puna and reads its log.
 func launch(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
-	p := &program{t: t, cmd: exec.Command(os.Args[0], args...), log: make(chan string, 10_000)}
-	p.cmd.Env = append(os.Environ(), asProgram+"=1", "PUNA_HOST=127.0.0.1:0", "PUNA_MODELS="+t.TempDir(), "PUNA_LISTEN_FD=")
-	p.cmd.Env = append(p.cmd.Env, env...)
+	p := &program{t: t, cmd: command(t, env, args...), log: make(chan string, 10_000)}
 	p.cmd.Stderr = w
 	require.NoError(t, p.cmd.Start())
 	require.NoError(t, w.Close())
