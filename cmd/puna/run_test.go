@@ -15,7 +15,7 @@ import (
 func TestWhatDoesNotFitTheContextIsCut(t *testing.T) {
 	req, err := runFlags{options: []string{"num_ctx=4"}}.request("m")
 	require.NoError(t, err)
-	assert.True(t, *req.Shift)
+	assert.Equal(t, new(true), req.Shift)
 	req.Messages = []puna.Message{{Role: puna.User, Content: "one two three four five six"}}
 	var out, status strings.Builder
 	answer, err := (&printer{out: &out, status: &status}).answer(t.Context(), servertest.New("m"), req)
