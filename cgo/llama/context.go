@@ -5,6 +5,7 @@ package llama
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -24,6 +25,8 @@ type Context struct {
 	cells *cells
 	shape shape
 	out   outputs
+
+	encoded bool // Encode has succeeded
 }
 
 // cells is C memory that the context's calls write to: nothing on the hot path
@@ -47,6 +50,9 @@ func (m *Model) InitFromModel(params ContextParams) (*Context, error) {
 	defer runtime.KeepAlive(m)
 	if err := params.check(); err != nil {
 		return nil, err
+	}
+	if m.vocabOnly {
+		return nil, errors.New("llama: a context of a model that was loaded for its vocabulary alone (VocabOnly)")
 	}
 	cparams := params.c()
 	mem := (*cells)(C.calloc(1, C.size_t(unsafe.Sizeof(cells{}))))

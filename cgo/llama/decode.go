@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"unsafe"
 )
 
@@ -58,6 +59,9 @@ func (c *Context) Encode(b *Batch) error {
 	defer runtime.KeepAlive(c)
 	defer runtime.KeepAlive(b)
 	p := c.use()
+	if c.mem != nil && !c.model.encoder {
+		return fmt.Errorf("%w: encode: the model has no encoder", ErrInvalidBatch)
+	}
 	if err := c.checkBatch(b, c.shape.nUbatch); err != nil {
 		return err
 	}
@@ -67,6 +71,7 @@ func (c *Context) Encode(b *Batch) error {
 	if code != 0 {
 		return c.decodeError("encode", int(code))
 	}
+	c.encoded = true
 	c.out.take(b, true)
 	return nil
 }
@@ -81,6 +86,9 @@ func (c *Context) Decode(b *Batch) error {
 	limit := c.shape.nBatch
 	if !c.out.causal || c.mem == nil {
 		limit = c.shape.nUbatch
+	}
+	if c.mem != nil && c.model.encoder && !c.encoded {
+		return fmt.Errorf("%w: decode: the model has an encoder, which comes first: call Encode", ErrInvalidBatch)
 	}
 	if err := c.checkBatch(b, limit); err != nil {
 		return err
@@ -104,6 +112,9 @@ func (c *Context) checkBatch(b *Batch, limit int) error {
 	if n > limit {
 		return fmt.Errorf("%w: %d tokens: at most %d in one pass", ErrInvalidBatch, n, limit)
 	}
+	if c.model.noAlloc {
+		return fmt.Errorf("%w: the model was loaded without its weights (NoAlloc)", ErrInvalidBatch)
+	}
 	if b.embd > 0 && b.embd != c.model.nEmbdInp {
 		return fmt.Errorf("%w: embeddings of width %d: the model takes %d", ErrInvalidBatch, b.embd, c.model.nEmbdInp)
 	}
@@ -120,13 +131,20 @@ func (c *Context) checkBatch(b *Batch, limit int) error {
 	return c.checkSeqs(b)
 }
 
-// checkSeqs refuses sequence ids that the context doesn't have: with a unified
-// memory llama.cpp itself accepts ids up to its own maximum.
+// checkSeqs refuses positions and sequence ids that aren't any: with a unified memory
+// llama.cpp itself accepts ids up to its own maximum.
 func (c *Context) checkSeqs(b *Batch) error {
-	for i := range b.Len() {
-		for _, id := range b.SeqIDs(i) {
+	for i, pos := range b.Pos() {
+		if pos < 0 {
+			return fmt.Errorf("%w: position %d of token %d: need at least 0", ErrInvalidBatch, pos, i)
+		}
+		ids := b.SeqIDs(i)
+		for n, id := range ids {
 			if id < 0 || int(id) >= c.shape.nSeqMax {
 				return fmt.Errorf("%w: sequence id %d of token %d: need 0 to %d", ErrInvalidBatch, id, i, c.shape.nSeqMax-1)
+			}
+			if slices.Contains(ids[:n], id) {
+				return fmt.Errorf("%w: token %d is twice in sequence %d", ErrInvalidBatch, i, id)
 			}
 		}
 	}

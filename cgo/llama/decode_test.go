@@ -52,7 +52,11 @@ func TestDecodeErrors(t *testing.T) {
 	}
 	assert.ErrorIs(t, c.Decode(fill(0, 1, 0, 0)), ErrInvalidBatch)
 	assert.ErrorIs(t, c.Decode(fill(129, 1, 0, 0)), ErrInvalidBatch, "over n_batch: llama.cpp would abort")
-	assert.ErrorIs(t, c.Encode(fill(65, 1, 0, 0)), ErrInvalidBatch, "over n_ubatch: llama.cpp would abort")
+	assert.ErrorContains(t, c.Encode(fill(1, 1, 0, 0)), "no encoder", "llama.cpp would crash")
+	assert.ErrorIs(t, c.Decode(fill(1, 1, -1, 0)), ErrInvalidBatch, "llama.cpp would abort")
+	b.Clear()
+	require.NoError(t, b.Add(1, 0, []SeqID{0, 0}, false))
+	assert.ErrorContains(t, c.Decode(b), "twice in sequence 0", "llama.cpp would abort")
 	assert.ErrorIs(t, c.Decode(fill(1, 1, 0, 2)), ErrInvalidBatch, "no such sequence")
 	assert.ErrorIs(t, c.Decode(fill(1, 1, 0, -1)), ErrInvalidBatch)
 	assert.ErrorContains(t, c.Decode(fill(1, -5, 0, 0)), "invalid token[0] = -5")
@@ -73,6 +77,25 @@ func TestDecodeErrors(t *testing.T) {
 	c.SetCausalAttn(false)
 	assert.ErrorIs(t, c.Decode(fill(65, 1, 129, 0)), ErrInvalidBatch, "over n_ubatch, not causal: llama.cpp would abort")
 	c.SetCausalAttn(true)
+}
+
+func TestAModelWithoutWeightsComputesNothing(t *testing.T) {
+	p := ModelDefaultParams()
+	p.NoAlloc, p.UseMmap = true, false
+	m, err := LoadModelFromFile(testmodel.Path(t), p)
+	require.NoError(t, err)
+	defer m.Close()
+	b := batchOf(t, 1)
+	require.NoError(t, b.Add(1, 0, []SeqID{0}, true))
+	assert.ErrorContains(t, contextOf(t, m, nil).Decode(b), "NoAlloc")
+
+	p = ModelDefaultParams()
+	p.VocabOnly = true
+	v, err := LoadModelFromFile(testmodel.Path(t), p)
+	require.NoError(t, err)
+	defer v.Close()
+	_, err = v.InitFromModel(ContextDefaultParams())
+	assert.ErrorContains(t, err, "VocabOnly")
 }
 
 func TestAbort(t *testing.T) {

@@ -22,6 +22,9 @@ type Model struct {
 	refs     atomic.Int32
 	vocab    *Vocab // nil once closed
 	nEmbdInp int
+	encoder  bool
+
+	vocabOnly, noAlloc bool // as it was loaded
 }
 
 // LoadModelFromFile wraps llama_model_load_from_file: the parts of a split model are
@@ -70,11 +73,13 @@ func load(paths []string, params ModelParams) (*Model, error) {
 	if c == nil {
 		return nil, loadError(paths[0], p.cancelled, take(text))
 	}
-	return newModel(c), nil
+	m := newModel(c)
+	m.vocabOnly, m.noAlloc = params.VocabOnly, params.NoAlloc
+	return m, nil
 }
 
 func newModel(c *C.struct_llama_model) *Model {
-	m := &Model{nEmbdInp: int(C.llama_model_n_embd_inp(c))}
+	m := &Model{nEmbdInp: int(C.llama_model_n_embd_inp(c)), encoder: bool(C.llama_model_has_encoder(c))}
 	m.h.open(kindModel, c)
 	m.refs.Store(1)
 	m.vocab = newVocab(m, C.llama_model_get_vocab(c))

@@ -5,6 +5,7 @@ package llama
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -74,6 +75,9 @@ func ModelDefaultParams() ModelParams {
 func (p *ModelParams) check() error {
 	if p.SplitMode < SplitModeNone || p.SplitMode > SplitModeRow {
 		return fmt.Errorf("llama: split mode %d: need %d to %d", p.SplitMode, SplitModeNone, SplitModeRow)
+	}
+	if p.NoAlloc && p.UseMmap {
+		return errors.New("llama: NoAlloc needs UseMmap off: llama.cpp has nothing to map")
 	}
 	if n := MaxDevices(); len(p.TensorSplit) > n || len(p.Devices) > n {
 		return fmt.Errorf("llama: %d devices and %d shares of a tensor split: at most %d", len(p.Devices), len(p.TensorSplit), n)

@@ -141,6 +141,7 @@ func TestLoadRefusesParams(t *testing.T) {
 	for _, change := range []func(*ModelParams){
 		func(p *ModelParams) { p.SplitMode = 9 },
 		func(p *ModelParams) { p.TensorSplit = make([]float32, MaxDevices()+1) },
+		func(p *ModelParams) { p.NoAlloc = true },
 		func(p *ModelParams) { p.TensorBuftOverrides = []TensorBuftOverride{{Pattern: "x"}} },
 	} {
 		p := ModelDefaultParams()

@@ -103,6 +103,14 @@ func (p *QuantizeParams) check() error {
 	if _, ok := ftypes[p.FType]; !ok {
 		return fmt.Errorf("llama: quantize to %s", p.FType)
 	}
+	if p.NThread > ggml.MaxThreads {
+		return fmt.Errorf("llama: quantize with %d threads: at most %d", p.NThread, ggml.MaxThreads)
+	}
+	for _, o := range p.KVOverrides {
+		if o.Key == "general.alignment" {
+			return fmt.Errorf("llama: quantize: %s can't be overridden", o.Key)
+		}
+	}
 	if len(p.PruneLayers) > 0 && len(p.IMatrix) > 0 {
 		return fmt.Errorf("llama: quantize: layers can't be pruned with an importance matrix")
 	}

@@ -121,6 +121,8 @@ func TestQuantizeErrors(t *testing.T) {
 		"pattern":             func(p *QuantizeParams) { p.TensorTypes = []TensorType{{"(", ggml.F16}} },
 		"needs an imatrix":    func(p *QuantizeParams) { p.FType, _ = ParseFType("IQ2_XXS") },
 		"imatrix of NaN":      func(p *QuantizeParams) { p.IMatrix = map[string][]float32{"x": {float32(math.NaN())}} },
+		"threads":             func(p *QuantizeParams) { p.NThread = 1 << 20 },
+		"alignment":           func(p *QuantizeParams) { p.KVOverrides = []KVOverride{{"general.alignment", int64(3)}} },
 		"override":            func(p *QuantizeParams) { p.KVOverrides = []KVOverride{{"k", 1}} },
 	} {
 		p := q8
