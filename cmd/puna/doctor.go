@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,12 +24,13 @@ failed before, prove themselves again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o := c.kernelOptions()
-			if _, err := kernels.Verify(cmd.Context(), o); err != nil {
-				return err
-			}
+			_, unsure := kernels.Verify(cmd.Context(), o)
 			report, err := kernels.Load(o)
 			if err != nil {
-				return err
+				return errors.Join(unsure, err)
+			}
+			if unsure != nil { // such as a cache folder that can't be written
+				report.Notes = append(report.Notes, unsure.Error())
 			}
 			c.printReport(cmd.OutOrStdout(), report)
 			return nil
