@@ -185,6 +185,19 @@ func (l *Loop) Close(ctx context.Context) {
 	}
 }
 
+// EndIdle refuses new requests if there are none, and reports whether there were none.
+// It doesn't wait: see Close.
+func (l *Loop) EndIdle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	idle := len(l.inbox)+len(l.active) == 0
+	if idle {
+		l.closing = true
+		l.signal()
+	}
+	return idle
+}
+
 func (l *Loop) cancelAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -231,6 +231,20 @@ func TestCloseWaitsThenCancels(t *testing.T) {
 	fx.shut(t)
 }
 
+func TestOnlyWhatIsIdleEndsIdle(t *testing.T) {
+	fx := newFixture(t, plain, func(f *fake) { f.block = make(chan struct{}) })
+	r := fx.request([]sched.Token{1, 2, 3}, 50, 0)
+	require.NoError(t, fx.Submit(r))
+	assert.False(t, fx.EndIdle(), "it waits, or runs for the first time")
+	r.Cancel()
+	for !fx.EndIdle() {
+		time.Sleep(time.Millisecond)
+	}
+	assert.Equal(t, puna.Unavailable, puna.KindOf(fx.Submit(fx.request([]sched.Token{1}, 2, 0))))
+	fx.closed.Add(1) // the last picker was the caller's to close
+	fx.shut(t)
+}
+
 func TestSubmitRefusesWhatCannotFit(t *testing.T) {
 	fx := newFixture(t, plain, nil)
 	for _, r := range []*Request{{Limit: 5}, {Prompt: make([]sched.Token, 5), Limit: 5}, {Prompt: []sched.Token{1}, Limit: 301}} {
@@ -242,7 +256,7 @@ func TestSubmitRefusesWhatCannotFit(t *testing.T) {
 func TestStatsCount(t *testing.T) {
 	fx := newFixture(t, plain, nil)
 	for range 2 {
-		r := fx.request([]sched.Token{9, 9, 9, 9}, 300, 3)
+		r := fx.request([]sched.Token{9, 9, 9, 9, 9}, 300, 3)
 		require.NoError(t, fx.Submit(r))
 		_, end, err := read(t, r)
 		require.NoError(t, err)
@@ -250,6 +264,6 @@ func TestStatsCount(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return fx.Stats().Running == 0 && fx.Stats().Steps == 6 }, 10*time.Second, time.Millisecond)
 	s := fx.Stats()
-	assert.Equal(t, []int64{2, 5, 3, 6}, []int64{s.Requests, s.Prompt, s.Cached, s.Generated})
+	assert.Equal(t, []int64{2, 6, 4, 6}, []int64{s.Requests, s.Prompt, s.Cached, s.Generated})
 	fx.shut(t)
 }

@@ -151,7 +151,10 @@ func (s *Scheduler) match(q *Seq) (*span, int) {
 		return nil, 0
 	}
 	p, n := s.tree.match(q.tokens[:len(q.tokens)-1])
-	return p, reused(len(q.tokens), n)
+	if n = reused(len(q.tokens), n); n == 0 {
+		return nil, 0
+	}
+	return p, n
 }
 
 // reused is how much to take of a prefix of n tokens, so that the rest of the prompt is

@@ -344,10 +344,13 @@ func (s *Scheduler) cut(p *span, n int) {
 	}
 }
 
-// Clear forgets every cached prefix, the copies included. Running sequences stay.
+// Clear forgets every cached prefix in cells and in memory. Running sequences stay, and
+// so do copies that are elsewhere.
 func (s *Scheduler) Clear() {
-	for len(s.store.copies) > 0 {
-		s.forget(s.store.copies[0])
+	for _, c := range slices.Clone(s.store.copies) {
+		if c.bytes > 0 {
+			s.forget(c)
+		}
 	}
 	for _, p := range s.cached {
 		s.release(p)
