@@ -26,7 +26,7 @@ func (s *Sampler) build(c *Config) error {
 		s.chain.ChainAdd(bias)
 		first = false
 	}
-	seed := uint32(puna.Or(o.Seed, -1)) // -1 is llama.DefaultSeed: random
+	seed := seedOf(puna.Or(o.Seed, -1))
 	temp := float32(puna.Or(o.Temperature, 0.8))
 	if m := puna.Or(o.Mirostat, 0); m > 0 {
 		s.mirostat(o, m, temp, seed)
@@ -65,6 +65,14 @@ func (s *Sampler) dropsTop(o *puna.Options) bool {
 	return puna.Or(o.TypicalP, 1) < 1 || puna.Or(o.XTCProbability, 0) > 0
 }
 
+// seedOf is llama.cpp's seed: its largest one would be random.
+func seedOf(seed int) uint32 {
+	if seed == int(llama.DefaultSeed) {
+		return llama.DefaultSeed - 1
+	}
+	return uint32(seed) // -1 is llama.DefaultSeed
+}
+
 // filters adds what comes between top-k and temperature.
 func (s *Sampler) filters(o *puna.Options, seed uint32) {
 	if p := float32(puna.Or(o.TypicalP, 1)); p < 1 {
@@ -94,10 +102,7 @@ func (s *Sampler) mirostat(o *puna.Options, version int, temp float32, seed uint
 // penalties adds those that look back on tokens.
 func (s *Sampler) penalties(c *Config) (added bool, err error) {
 	o := &c.Options
-	lastN := puna.Or(o.RepeatLastN, 64)
-	if lastN < 0 {
-		lastN = c.Limit
-	}
+	lastN := c.lookBack(puna.Or(o.RepeatLastN, 64))
 	repeat, freq, present := puna.Or(o.RepeatPenalty, 1), puna.Or(o.FrequencyPenalty, 0), puna.Or(o.PresencePenalty, 0)
 	if lastN > 0 && (repeat != 1 || freq != 0 || present != 0) {
 		p, err := llama.SamplerInitPenalties(int32(lastN), float32(repeat), float32(freq), float32(present))
@@ -107,11 +112,8 @@ func (s *Sampler) penalties(c *Config) (added bool, err error) {
 		s.chain.ChainAdd(p)
 		s.history = true
 	}
-	multiplier, lastN := puna.Or(o.DryMultiplier, 0), puna.Or(o.DryPenaltyLastN, -1)
+	multiplier, lastN := puna.Or(o.DryMultiplier, 0), c.lookBack(puna.Or(o.DryPenaltyLastN, -1))
 	if multiplier > 0 && lastN != 0 {
-		if lastN < 0 {
-			lastN = c.Limit
-		}
 		breakers := o.DryBreakers
 		if breakers == nil {
 			breakers = defaultBreakers
@@ -125,6 +127,15 @@ func (s *Sampler) penalties(c *Config) (added bool, err error) {
 		s.history = true
 	}
 	return s.history, nil
+}
+
+// lookBack is how many tokens there are to look back on: llama.cpp makes room for them
+// all at once.
+func (c *Config) lookBack(asked int) int {
+	if asked < 0 || asked > c.Limit {
+		return c.Limit
+	}
+	return asked
 }
 
 // biases adds what the request adds to logits; ignore_eos forbids end tokens.

@@ -178,8 +178,8 @@ func TestNonsenseLogitsAreAnError(t *testing.T) {
 func TestSeedsRepeat(t *testing.T) {
 	v := vocab(t)
 	x := scratch(t, v.NTokens())
-	for _, o := range []puna.Options{{}, {Mirostat: new(1)}, {Mirostat: new(2)}, {XTCProbability: new(0.5), TopK: new(0)}} {
-		o.Seed = new(42)
+	for i, o := range []puna.Options{{}, {Mirostat: new(1)}, {Mirostat: new(2)}, {XTCProbability: new(0.5), TopK: new(0)}} {
+		o.Seed = new([]int{42, math.MaxUint32}[i%2])
 		var runs [2][]llama.Token
 		for i := range runs {
 			s := sampler(t, sample.Config{Vocab: v, Options: o})
@@ -205,6 +205,12 @@ func TestPenaltiesLookBackOnThePrompt(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, llama.Token(10+len(prompt)), got)
 	}
+}
+
+// The longest look-back costs no more than there is to look back on.
+func TestPenaltiesLookBackNoFurtherThanTheContext(t *testing.T) {
+	far := puna.Options{RepeatLastN: new(math.MaxInt32), RepeatPenalty: new(1.1), DryMultiplier: new(0.8), DryPenaltyLastN: new(math.MaxInt32)}
+	sampler(t, sample.Config{Vocab: vocab(t), Options: far, Limit: 100})
 }
 
 func TestBiasesAndEOS(t *testing.T) {
