@@ -53,12 +53,17 @@ type Entry struct {
 
 // List reads which snapshots there are, but not their states. Damaged ones are removed.
 func (d *Dir) List(scope Scope) ([]Entry, error) {
-	paths, err := filepath.Glob(filepath.Join(d.path, string(scope), "*"+extension))
-	if err != nil {
+	dir := filepath.Join(d.path, string(scope))
+	files, err := os.ReadDir(dir)
+	if ignoreMissing(err) != nil {
 		return nil, err
 	}
 	var list []Entry
-	for _, path := range paths {
+	for _, f := range files {
+		if filepath.Ext(f.Name()) != extension {
+			continue
+		}
+		path := filepath.Join(dir, f.Name())
 		e, err := d.open(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // another process removed it
