@@ -8,6 +8,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/cgo/llama"
+	"github.com/puna-ai/puna/models/gguf"
 )
 
 // adapter is a LoRA adapter of a model: loaded once, in effect by context.
@@ -27,8 +28,15 @@ func (a Adapter) bytes() int64 {
 	return stat.Size()
 }
 
-func (m *Model) loadAdapters() error {
+func (m *Model) loadAdapters(model *gguf.File) error {
 	for _, a := range m.opts.Adapters {
+		file, err := gguf.Open(a.Path)
+		if err != nil {
+			return err
+		}
+		if err := file.ValidateAdapter(model); err != nil {
+			return err
+		}
 		lora, err := m.llama.AdapterLoraInit(a.Path)
 		if err != nil {
 			return puna.Errorf(puna.Invalid, "%w", err)

@@ -101,25 +101,22 @@ func (m *Model) acquire(o puna.Options) (*runner, error) {
 	limit := m.limit(o)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
-		return nil, puna.Errorf(puna.Unavailable, "%q was unloaded: try again", m.opts.Name)
-	}
-	r := m.loops[s]
-	if r == nil || r.cells < limit {
-		next, err := m.newRunner(s, m.poolFor(limit))
-		if puna.KindOf(err) == puna.NoMemory && m.dropIdle() {
-			next, err = m.newRunner(s, m.poolFor(limit))
+	for !m.closed {
+		if r := m.loops[s]; r != nil && r.cells >= limit {
+			m.now++
+			r.used = m.now
+			return r, nil
 		}
-		if err != nil {
+		switch r, err := m.newRunner(s, m.poolFor(limit)); {
+		case err == nil:
+			m.retire(s)
+			m.loops[s] = r
+			m.makeRoom(s)
+		case puna.KindOf(err) != puna.NoMemory || !m.dropIdle():
 			return nil, err
 		}
-		m.retire(s)
-		m.loops[s], r = next, next
-		m.makeRoom(s)
 	}
-	m.now++
-	r.used = m.now
-	return r, nil
+	return nil, m.unloaded()
 }
 
 // poolFor is the number of cells for requests of up to limit tokens.
@@ -139,7 +136,8 @@ func (m *Model) retire(s shape) {
 		return
 	}
 	delete(m.loops, s)
-	m.closing.Go(func() { m.closeRunner(context.Background(), r) })
+	m.leaving[r] = struct{}{}
+	m.closing.Go(func() { m.closeRunner(m.life, r) })
 }
 
 // makeRoom retires the context that wasn't used for longest, if there are too many.
@@ -158,29 +156,35 @@ func (m *Model) makeRoom(except shape) {
 }
 
 // dropIdle closes the contexts that have no requests, and reports whether there were
-// any; m.mu is held.
-func (m *Model) dropIdle() (dropped bool) {
+// any; m.mu is held, but not while they close.
+func (m *Model) dropIdle() bool {
+	var idle []interface{ Close(context.Context) }
 	for s, r := range m.loops {
-		if now := r.Stats(); now.Running+now.Waiting == 0 {
-			delete(m.loops, s)
-			r.close(context.Background())
-			m.past = add(m.past, r.Stats())
-			dropped = true
+		if r.EndIdle() {
+			idle = append(idle, r)
+			m.retire(s)
 		}
 	}
-	return dropped
+	if e := m.embedder; e != nil && e.EndIdle() {
+		idle = append(idle, e)
+		m.retireEmbedder()
+	}
+	m.mu.Unlock()
+	defer m.mu.Lock()
+	for _, c := range idle {
+		c.Close(m.life)
+	}
+	return len(idle) > 0
 }
 
+// closeRunner closes a context that is leaving.
 func (m *Model) closeRunner(ctx context.Context, r *runner) {
-	r.close(ctx)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.past = add(m.past, r.Stats())
-}
-
-func (r *runner) close(ctx context.Context) {
 	r.Close(ctx)
 	r.free()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.leaving, r)
+	m.past = add(m.past, r.Stats())
 }
 
 // free gives up what the loop used.
@@ -216,7 +220,7 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 		b.Close()
 		return nil, err
 	}
-	lc := loop.Config{Sched: cfg, Workers: workers, Kept: b.copies.kept(), Turn: p.turn, Log: m.engine.log}
+	lc := loop.Config{Sched: cfg, Workers: workers, Kept: b.copies.kept(), Turn: m.engine.turn, Log: m.engine.log}
 	if r.ahead != nil {
 		lc.Prepare = r.ahead.Prepare
 	}
@@ -228,7 +232,7 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 }
 
 // equip makes what the loop uses beside the context.
-func (m *Model) equip(r *runner, workers int, s shape, p *pool) (err error) {
+func (m *Model) equip(r *runner, workers int, s shape, p *ggml.Threadpool) (err error) {
 	for range workers {
 		x, err := sample.NewScratch(m.vocab.NTokens())
 		if err != nil {
@@ -282,7 +286,7 @@ func (m *Model) cacheRAM() int64 {
 	return min(free/8, 2<<30)
 }
 
-func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error) {
+func (m *Model) newBackend(s shape, cfg sched.Config, p *ggml.Threadpool) (*backend, error) {
 	params := llama.ContextDefaultParams()
 	params.NCtx = uint32(cfg.Cells)
 	params.NBatch, params.NUbatch = uint32(s.batch), uint32(s.batch)
@@ -295,7 +299,7 @@ func (m *Model) newBackend(s shape, cfg sched.Config, p *pool) (*backend, error)
 	if err != nil {
 		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q: %w", cfg.Cells, m.opts.Name, err)
 	}
-	c.AttachThreadpool(p.threads, nil)
+	c.AttachThreadpool(p, nil)
 	if err := m.adapt(c, s); err != nil {
 		c.Close()
 		return nil, err
@@ -345,7 +349,7 @@ func (b *backend) apply(op sched.Op) error {
 	case sched.Share:
 		return b.c.MemorySeqCp(op.Src, op.Dst, 0, llama.Pos(op.N))
 	case sched.Save:
-		return b.copies.save(op)
+		b.copies.save(op)
 	case sched.Restore:
 		return b.copies.restore(op)
 	case sched.Demote:

@@ -80,14 +80,11 @@ func (cs *copies) kept() [][]sched.Token {
 	return list
 }
 
-// save keeps the state of a sequence.
-func (cs *copies) save(op sched.Op) error {
+// save keeps the state of a sequence. Where it can't, the copy is one that can't be
+// restored.
+func (cs *copies) save(op sched.Op) {
 	data, err := cs.state(op.Src)
-	if err != nil {
-		return err
-	}
-	cs.byKey[op.Key] = &stateCopy{tokens: op.Tokens, data: data}
-	return nil
+	cs.byKey[op.Key] = &stateCopy{tokens: op.Tokens, data: data, err: err}
 }
 
 // state copies what the cells hold of a sequence; the caller releases it.
@@ -120,6 +117,7 @@ func (cs *copies) restore(op sched.Op) error {
 	if data == nil {
 		var err error
 		if data, err = cs.read(s); err != nil {
+			s.err = err // its file may be good: the next context tries again
 			return lost(err)
 		}
 		defer release(data)
@@ -151,6 +149,7 @@ func (cs *copies) read(s *stateCopy) ([]byte, error) {
 func (cs *copies) demote(key uint64) {
 	s := cs.byKey[key]
 	switch {
+	case s.err != nil:
 	case cs.dir == nil:
 		s.leave(cs.dir, snapshot.Entry{}, errors.New("it left memory"))
 	case !cs.writing.CompareAndSwap(false, true):
@@ -228,6 +227,9 @@ func (cs *copies) duplicate(p sched.Prefix) ([]byte, error) {
 	s := cs.byKey[p.Key]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, s.err
+	}
 	data, err := allocate(len(s.data))
 	copy(data, s.data)
 	return data, err

@@ -45,9 +45,9 @@ func (m *Model) loadDraft(ctx context.Context, file *gguf.File) error {
 		return err
 	}
 	o := m.opts
-	model := &Model{engine: m.engine, measured: measure(small), opts: LoadOptions{
+	model := newModel(m.engine, LoadOptions{
 		Path: d.Path, Name: filepath.Base(d.Path), Options: o.Options, Repack: o.Repack, NoReuse: true,
-	}}
+	}, small)
 	if err := model.openWeights(ctx, small); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func readBytes(file *gguf.File) (sum int64) {
 }
 
 // addAhead gives a runner a context of the draft model, of as many cells.
-func (m *Model) addAhead(r *runner, s shape, p *pool) error {
+func (m *Model) addAhead(r *runner, s shape, p *ggml.Threadpool) error {
 	d := m.draft
 	cfg := sched.Config{Cells: r.cells, IDs: aheadIDs, Batch: aheadBatch, Plain: true}
 	b, err := d.newBackend(shape{batch: aheadBatch, threads: s.threads, kv: s.kv}, cfg, p)
@@ -113,7 +113,7 @@ func (m *Model) addAhead(r *runner, s shape, p *pool) error {
 	}
 	r.bytes += d.contextBytes(b.c, s.kv)
 	r.ahead = ahead.New(b, ahead.Config{
-		Sched: cfg, Limit: limit, Step: d.step, Tokens: d.tokens, Ends: m.eog, Turn: p.turn, Log: m.engine.log,
+		Sched: cfg, Limit: limit, Step: d.step, Tokens: d.tokens, Ends: m.eog, Turn: m.engine.turn, Log: m.engine.log,
 	})
 	return nil
 }

@@ -41,7 +41,7 @@ func twins(t *testing.T) (*Model, *backend, *ahead.Runner) {
 	cfg := sched.Config{Cells: 512, IDs: aheadIDs, Batch: aheadBatch, Plain: true}
 	b, err := m.draft.newBackend(shape{batch: aheadBatch, threads: 1, kv: ggml.F16}, cfg, p)
 	require.NoError(t, err)
-	r := ahead.New(emptied{b, t}, ahead.Config{Sched: cfg, Limit: 512, Step: 0.1, Tokens: m.draft.tokens, Turn: p.turn})
+	r := ahead.New(emptied{b, t}, ahead.Config{Sched: cfg, Limit: 512, Step: 0.1, Tokens: m.draft.tokens, Turn: m.engine.turn})
 	t.Cleanup(r.Close)
 	return m, b, r
 }

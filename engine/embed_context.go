@@ -2,12 +2,12 @@ package engine
 
 import (
 	"cmp"
-	"context"
 	"math/bits"
 	"strconv"
 	"time"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/ggml"
 	"github.com/puna-ai/puna/cgo/llama"
 	"github.com/puna-ai/puna/engine/embedding"
 )
@@ -42,24 +42,26 @@ func (m *Model) acquireEmbedder(o puna.Options, longest int) (*embedder, error) 
 	}
 	size := max(s.batch, min(1<<bits.Len(uint(longest-1)), max(longest, m.limit(o))))
 	next, err := m.newEmbedder(s, size)
+	for puna.KindOf(err) == puna.NoMemory && m.dropIdle() && !m.closed {
+		next, err = m.newEmbedder(s, size)
+	}
 	if err != nil {
 		return nil, err
 	}
-	m.retireEmbedder(context.Background())
+	m.retireEmbedder()
 	m.embedder = next
 	return next, nil
 }
 
-// retireEmbedder closes the embedding context when its requests have ended, or when
-// ctx is done; m.mu is held.
-func (m *Model) retireEmbedder(ctx context.Context) {
+// retireEmbedder closes the embedding context when its requests have ended; m.mu is held.
+func (m *Model) retireEmbedder() {
 	e := m.embedder
 	if e == nil {
 		return
 	}
 	m.embedder = nil
 	m.closing.Go(func() {
-		e.Close(ctx)
+		e.Close(m.life)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.embedded = m.embedded.Add(e.Stats())
@@ -90,13 +92,13 @@ func (m *Model) newEmbedder(s shape, size int) (*embedder, error) {
 		return nil, puna.Errorf(puna.NoMemory, "%w", err)
 	}
 	e := &embedder{shape: s, longest: size, bytes: m.contextBytes(c, s.kv)}
-	core := embedCore{c: c, batch: batch, turn: background{p.turn}, pooling: m.pooling()}
+	core := embedCore{c: c, batch: batch, turn: background{m.engine.turn}, pooling: m.pooling()}
 	var b embedding.Backend = &causalBackend{core}
 	if whole {
 		b = &wholeBackend{core}
 	}
 	e.Loop = embedding.New(b, embedding.Config{
-		Tokens: s.batch, Inputs: c.NSeqMax(), MaxGap: cmp.Or(m.opts.MaxGap, embedGap), Waited: p.turn.waited(),
+		Tokens: s.batch, Inputs: c.NSeqMax(), MaxGap: cmp.Or(m.opts.MaxGap, embedGap), Waited: m.engine.turn.waited(),
 	})
 	return e, nil
 }
@@ -105,7 +107,7 @@ func (m *Model) newEmbedder(s shape, size int) (*embedder, error) {
 // its tokens attend to those after them, and llama.cpp pools within a graph. Else
 // inputs are computed in steps and pooled here, and only the rows that pooling needs
 // have outputs: a decoder's output layer may cost as much as all others.
-func (m *Model) newEmbedContext(s shape, size int, whole bool, p *pool) (*llama.Context, error) {
+func (m *Model) newEmbedContext(s shape, size int, whole bool, p *ggml.Threadpool) (*llama.Context, error) {
 	if err := m.checkEmbedMemory(s, size, whole); err != nil {
 		return nil, err
 	}
@@ -130,7 +132,7 @@ func (m *Model) newEmbedContext(s shape, size int, whole bool, p *pool) (*llama.
 	if err != nil {
 		return nil, puna.Errorf(puna.NoMemory, "a context for embeddings of %d tokens with %q: %w", size, m.opts.Name, err)
 	}
-	c.AttachThreadpool(p.threads, nil)
+	c.AttachThreadpool(p, nil)
 	if err := m.adapt(c, s); err != nil {
 		c.Close()
 		return nil, err

@@ -37,16 +37,12 @@ type Engine struct {
 	disk   *snapshot.Dir // nil: prefixes aren't kept in files
 	prover *Prover       // nil: none
 
-	mu     sync.Mutex
-	pools  map[int]*pool // by number of threads
+	turn   *turn                    // of all contexts: they compute with the same CPUs
+	loads  sync.WaitGroup           // calls of Load
+	mu     sync.Mutex               // of what follows
+	pools  map[int]*ggml.Threadpool // by number of threads
 	models map[*Model]struct{}
 	closed bool
-}
-
-// pool is a set of ggml's threads. Contexts that use it decode one at a time.
-type pool struct {
-	threads *ggml.Threadpool
-	turn    *turn
 }
 
 // poll is how long ggml's idle workers spin before they sleep, in its unit of 128 Ki
@@ -73,7 +69,7 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{log: o.Log, report: report, disk: disk, prover: o.Prover, pools: map[int]*pool{}, models: map[*Model]struct{}{}}, nil
+	return &Engine{log: o.Log, report: report, disk: disk, prover: o.Prover, turn: newTurn(), pools: map[int]*ggml.Threadpool{}, models: map[*Model]struct{}{}}, nil
 }
 
 func openDisk(o Options) (*snapshot.Dir, error) {
@@ -97,8 +93,8 @@ func openDisk(o Options) (*snapshot.Dir, error) {
 // Kernels says which kernels are in use and which devices there are.
 func (e *Engine) Kernels() kernels.Report { return e.report }
 
-// Close closes every model, canceling the requests that run, and frees the thread
-// pools. The kernels stay loaded. Idempotent.
+// Close closes every model, canceling the requests that run, waits for loads that are
+// under way, which fail, and frees the thread pools. The kernels stay loaded. Idempotent.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	e.closed = true
@@ -113,36 +109,51 @@ func (e *Engine) Close() error {
 	for _, m := range models {
 		errs = append(errs, m.Close(ctx))
 	}
+	e.loads.Wait()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for n, p := range e.pools {
-		p.threads.Close()
+		p.Close()
 		delete(e.pools, n)
 	}
 	return errors.Join(errs...)
 }
 
 // pool returns the pool of n threads.
-func (e *Engine) pool(n int) (*pool, error) {
+func (e *Engine) pool(n int) (*ggml.Threadpool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p := e.pools[n]; p != nil {
 		return p, nil
 	}
-	threads, err := kernels.NewThreadpool(ggml.ThreadpoolParams{Threads: n, Poll: poll})
+	p, err := kernels.NewThreadpool(ggml.ThreadpoolParams{Threads: n, Poll: poll})
 	if err != nil {
 		return nil, puna.Errorf(puna.Internal, "%w", err)
 	}
-	e.pools[n] = &pool{threads: threads, turn: newTurn()}
-	return e.pools[n], nil
+	e.pools[n] = p
+	return p, nil
 }
+
+// begin counts a load as under way, unless the engine is closed. The caller calls
+// loads.Done.
+func (e *Engine) begin() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
+	e.loads.Add(1)
+	return nil
+}
+
+var errClosed = puna.Errorf(puna.Unavailable, "the engine is closed")
 
 // enter lists m among the engine's models; leave takes it off.
 func (e *Engine) enter(m *Model) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		return puna.Errorf(puna.Unavailable, "the engine is closed")
+		return errClosed
 	}
 	e.models[m] = struct{}{}
 	return nil

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"strings"
 	"testing"
@@ -70,6 +71,23 @@ func collect(t testing.TB, m *engine.Model, req *puna.Request) (text string, don
 
 func greedy(n int) puna.Options {
 	return puna.Options{Temperature: new(0.0), NumPredict: &n}
+}
+
+// A context that was replaced ends with its model, whatever still runs in it.
+func TestCloseEndsWhatRunsInAReplacedContext(t *testing.T) {
+	m := load(t, engine.LoadOptions{PoolTokens: 512, Options: puna.Options{NumCtx: new(512)}})
+	next, stop := iter.Pull2(m.Generate(t.Context(), &puna.Request{Prompt: "x", Options: puna.Options{IgnoreEOS: new(true), NumPredict: new(400)}}))
+	defer stop()
+	_, err, _ := next() // and no more is read, so it can't end by itself
+	require.NoError(t, err)
+	o := greedy(1)
+	o.NumCtx = new(1024)
+	_, _, err = collect(t, m, &puna.Request{Prompt: "x", Options: o})
+	require.NoError(t, err)
+	assert.Equal(t, 1, m.Stats().Running)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, m.Close(ctx))
 }
 
 func TestGenerate(t *testing.T) {

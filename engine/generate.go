@@ -69,7 +69,7 @@ func (a *answer) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.limit = a.m.limit(a.opts)
-	if a.prompt, err = a.m.prompt(a.req, a.opts, a.limit); err != nil {
+	if a.prompt, err = a.m.prompt(ctx, a.req, a.opts, a.limit); err != nil {
 		return err
 	}
 	if a.parser, err = a.newParser(); err != nil {

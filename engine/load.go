@@ -79,6 +79,10 @@ func (l *LoadOptions) kvType(o puna.Options) ggml.Type {
 // died when it was tried (see [Prover]); [puna.Unsupported] an architecture that the
 // llama.cpp inside doesn't know (a [gguf.ArchError] inside); [puna.NoMemory].
 func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
+	if err := e.begin(); err != nil {
+		return nil, err
+	}
+	defer e.loads.Done()
 	if o.Name == "" {
 		o.Name = filepath.Base(o.Path)
 	}
@@ -95,7 +99,7 @@ func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
 	if err := e.prove(ctx, o); err != nil {
 		return nil, err
 	}
-	m := &Model{engine: e, opts: o, measured: measure(file), loops: map[shape]*runner{}}
+	m := newModel(e, o, file)
 	if err := m.open(ctx, file); err != nil {
 		m.free()
 		return nil, err
@@ -105,6 +109,13 @@ func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// newModel is a model of which nothing is loaded yet.
+func newModel(e *Engine, o LoadOptions, file *gguf.File) *Model {
+	m := &Model{engine: e, opts: o, measured: measure(file), loops: map[shape]*runner{}, leaving: map[*runner]struct{}{}}
+	m.life, m.end = context.WithCancel(context.Background())
+	return m
 }
 
 func (o *LoadOptions) check() error {
@@ -130,7 +141,7 @@ func (m *Model) open(ctx context.Context, file *gguf.File) (err error) {
 			m.eog = append(m.eog, t)
 		}
 	}
-	if err := m.loadAdapters(); err != nil {
+	if err := m.loadAdapters(file); err != nil {
 		return err
 	}
 	if err := m.loadDraft(ctx, file); err != nil {

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,12 +30,15 @@ type Model struct {
 	source   template.Source
 	template *template.Template
 
+	life    context.Context // done when running requests are to be canceled
+	end     context.CancelFunc
 	closing sync.WaitGroup // contexts that are being closed
 	users   sync.WaitGroup // calls that use the vocabulary
 
 	mu       sync.Mutex // of what follows
 	loops    map[shape]*runner
-	embedder *embedder // nil until something was embedded
+	leaving  map[*runner]struct{} // contexts that take no more requests
+	embedder *embedder            // nil until something was embedded
 	now      uint64
 	past     loop.Stats      // of contexts that were closed
 	embedded embedding.Stats // of embedding contexts that were closed
@@ -85,6 +90,9 @@ func (m *Model) Info() Info {
 	for _, r := range m.loops {
 		i.Size += r.bytes
 		i.ContextLength = max(i.ContextLength, min(r.cells, i.TrainContext))
+	}
+	for r := range m.leaving {
+		i.Size += r.bytes
 	}
 	if m.embedder != nil {
 		i.Size += m.embedder.bytes
@@ -170,7 +178,7 @@ func (m *Model) Stats() Stats {
 	if m.embedder != nil {
 		embedded = embedded.Add(m.embedder.Stats())
 	}
-	for _, r := range m.loops {
+	for _, r := range slices.AppendSeq(slices.Collect(maps.Values(m.loops)), maps.Keys(m.leaving)) {
 		now := r.Stats()
 		sum = add(sum, now)
 		sum.Usage.Cells += now.Usage.Cells
@@ -278,16 +286,12 @@ func (m *Model) unloaded() error {
 // cancels them, and frees the model. Requests that come later fail with
 // [puna.Unavailable]. Idempotent.
 func (m *Model) Close(ctx context.Context) error {
+	defer context.AfterFunc(ctx, m.end)()
 	m.mu.Lock()
 	first := !m.closed
 	m.closed = true
-	loops := m.loops
-	m.loops = nil
-	m.retireEmbedder(ctx)
+	m.retireAll()
 	m.mu.Unlock()
-	for _, r := range loops {
-		m.closing.Go(func() { m.closeRunner(ctx, r) })
-	}
 	m.closing.Wait()
 	if first {
 		m.users.Wait()
@@ -297,15 +301,21 @@ func (m *Model) Close(ctx context.Context) error {
 	return nil
 }
 
+// retireAll retires all contexts; m.mu is held.
+func (m *Model) retireAll() {
+	for s := range m.loops {
+		m.retire(s)
+	}
+	m.retireEmbedder()
+}
+
 // free gives up what open made.
 func (m *Model) free() {
 	m.mu.Lock()
-	loops := m.loops
-	m.loops = nil
+	m.retireAll()
 	m.mu.Unlock()
-	for _, r := range loops {
-		m.closeRunner(context.Background(), r)
-	}
+	m.closing.Wait()
+	m.end()
 	for _, a := range m.adapters {
 		a.Close()
 	}

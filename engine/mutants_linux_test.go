@@ -188,5 +188,8 @@ func tryMutant(ctx context.Context, path string) string {
 	if _, err := m.Embed(ctx, &puna.EmbedRequest{Input: []string{"the llama", "a high plain is what a llama lives on"}}); err == nil {
 		outcome = "answered"
 	}
+	if _, err := m.Rerank(ctx, &puna.RerankRequest{Query: "a llama", Documents: []string{"a high plain", "x"}}); err == nil {
+		outcome = "answered"
+	}
 	return outcome
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ type prompt struct {
 
 // prompt renders and tokenizes req, and makes it fit into limit tokens if it may be
 // cut.
-func (m *Model) prompt(req *puna.Request, o puna.Options, limit int) (p *prompt, err error) {
+func (m *Model) prompt(ctx context.Context, req *puna.Request, o puna.Options, limit int) (p *prompt, err error) {
 	p = &prompt{template: m.template}
 	if req.Template != "" {
 		src := m.source
@@ -44,14 +45,14 @@ func (m *Model) prompt(req *puna.Request, o puna.Options, limit int) (p *prompt,
 			return nil, err
 		}
 	}
-	if err = m.fit(p, req, o, limit); err != nil {
+	if err = m.fit(ctx, p, req, o, limit); err != nil {
 		return nil, err
 	}
 	return p, m.constrainCalls(p)
 }
 
 // fit fills p with no more than limit tokens, or fails.
-func (m *Model) fit(p *prompt, req *puna.Request, o puna.Options, limit int) error {
+func (m *Model) fit(ctx context.Context, p *prompt, req *puna.Request, o puna.Options, limit int) error {
 	if err := m.fill(p, req, m.messages(req)); err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (m *Model) fit(p *prompt, req *puna.Request, o puna.Options, limit int) err
 	case !puna.Or(req.Truncate, false):
 		return m.tooLong(n, limit)
 	}
-	return m.truncate(p, req, o, limit)
+	return m.truncate(ctx, p, req, o, limit)
 }
 
 func (m *Model) tooLong(n, limit int) error {
@@ -221,12 +222,15 @@ func (m *Model) fim(prefix, suffix string) ([]llama.Token, error) {
 
 // truncate makes p fit: a chat loses its oldest messages, as Ollama's does, and what
 // is too long even so loses tokens after the first num_keep.
-func (m *Model) truncate(p *prompt, req *puna.Request, o puna.Options, limit int) error {
+func (m *Model) truncate(ctx context.Context, p *prompt, req *puna.Request, o puna.Options, limit int) error {
 	full := len(p.tokens)
 	for msgs := m.messages(req); len(req.Messages) > 0 && len(p.tokens) >= limit; {
 		i := slices.IndexFunc(msgs, func(msg puna.Message) bool { return msg.Role != puna.System })
 		if i < 0 || i >= len(msgs)-1 {
 			break
+		}
+		if ctx.Err() != nil {
+			return puna.Errorf(puna.Canceled, "%w", context.Cause(ctx))
 		}
 		msgs = slices.Delete(slices.Clone(msgs), i, i+1)
 		if err := m.fill(p, req, msgs); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/llama"
 	"github.com/puna-ai/puna/internal/atomicfile"
 )
 
@@ -137,11 +138,14 @@ func (e *Engine) Try(ctx context.Context, o LoadOptions) error {
 		return err
 	}
 	defer m.Close(context.WithoutCancel(ctx))
-	if !m.generates() || m.pools() {
+	switch {
+	case m.pooling() == llama.PoolingRank:
+		_, err = m.Rerank(ctx, &puna.RerankRequest{Query: "a", Documents: []string{"b"}})
+	case !m.generates() || m.pools():
 		_, err = m.Embed(ctx, &puna.EmbedRequest{Input: []string{"a"}})
-		if !m.generates() {
-			return err
-		}
+	}
+	if !m.generates() {
+		return err
 	}
 	for _, e := range m.Generate(ctx, &puna.Request{Raw: true, Prompt: "a b", Options: puna.Options{NumPredict: new(1)}}) {
 		err = errors.Join(err, e)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/llama"
 	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/internal/testmodel"
 )
@@ -90,7 +91,7 @@ func TestAProofThatFailsIsNotKept(t *testing.T) {
 }
 
 func TestTry(t *testing.T) {
-	for _, s := range []testmodel.Shape{testmodel.Tiny, testmodel.Encoder} {
+	for _, s := range []testmodel.Shape{testmodel.Tiny, testmodel.Encoder, encoder(llama.PoolingRank), ranker()} {
 		assert.NoError(t, shared.Try(t.Context(), engine.LoadOptions{Path: testmodel.PathOf(t, s), Digest: "d"}), s.Arch)
 	}
 	assert.Error(t, shared.Try(t.Context(), engine.LoadOptions{Path: "prove_test.go"}))

@@ -151,6 +151,19 @@ func (l *Loop) Close(ctx context.Context) {
 	}
 }
 
+// EndIdle refuses new requests if there are none, and reports whether there were none.
+// It doesn't wait: see Close.
+func (l *Loop) EndIdle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	idle := len(l.queue)+l.live == 0
+	if idle {
+		l.closing = true
+		l.signal()
+	}
+	return idle
+}
+
 // cancelAll fails the requests that wait, and aborts the batch that runs.
 func (l *Loop) cancelAll(cause error) {
 	l.mu.Lock()
