@@ -43,6 +43,23 @@ func (s *Store) PutBlob(ctx context.Context, digest string, r io.Reader) error {
 	return err
 }
 
+// KeepBlob is [Store.HasBlob] for who is about to name the blob in a [Change]: one
+// that the store has is kept for an hour from now on.
+func (s *Store) KeepBlob(digest string) (bool, error) {
+	has, err := s.HasBlob(digest)
+	if err != nil || !has {
+		return false, err
+	}
+	unlock, err := s.lock(syscall.LOCK_SH)
+	if err != nil { // nobody prunes a folder that can't be written
+		s.log.Debug("can't renew a blob's time", "digest", digest, "error", err)
+		return true, nil
+	}
+	defer unlock()
+	path, err := s.BlobPath(digest)
+	return err == nil && s.touch(path), err
+}
+
 // temp is an unfinished file in the blobs' folder. It stays locked while its
 // process lives, which tells it from what a dead one left behind.
 type temp struct {
@@ -131,6 +148,7 @@ func (s *Store) place(path, digest string) (existed bool, err error) {
 	if err := os.Rename(path, blob); err != nil {
 		return false, fileError(err)
 	}
+	s.touch(blob) // a download may have been written days ago
 	return false, fileError(atomicfile.SyncDir(s.blobs()))
 }
 
@@ -151,6 +169,19 @@ func (s *Store) touch(blob string) bool {
 		s.log.Debug("can't renew a blob's time", "path", blob, "error", err)
 	}
 	return true
+}
+
+// renewed returns a blob's time; zero if there is no such blob.
+func (s *Store) renewed(digest string) time.Time {
+	path, err := s.BlobPath(digest)
+	if err != nil {
+		return time.Time{}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // contextReader ends a copy when ctx does.

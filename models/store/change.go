@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/models/name"
@@ -23,8 +25,9 @@ type Change struct {
 	lease *os.File
 
 	mu     sync.Mutex
-	temps  map[string]*temp // by path
-	added  []string         // digests of blobs that weren't there
+	temps  map[string]*temp     // by path
+	held   map[string]time.Time // digests, and the times that their blobs then had
+	added  []string             // digests of blobs that weren't there
 	closed bool
 }
 
@@ -34,7 +37,7 @@ func (s *Store) Begin() (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Change{s: s, lease: lease, temps: map[string]*temp{}}, nil
+	return &Change{s: s, lease: lease, temps: map[string]*temp{}, held: map[string]time.Time{}}, nil
 }
 
 // Put adds what r holds as a layer. existed says that the store had it already.
@@ -93,13 +96,16 @@ func (c *Change) take(path, digest string) (existed bool, err error) {
 	if err := c.hold(digest); err != nil {
 		return false, err
 	}
-	existed, err = c.s.place(path, digest)
-	if err == nil && !existed {
-		c.mu.Lock()
-		c.added = append(c.added, digest)
-		c.mu.Unlock()
+	if existed, err = c.s.place(path, digest); err != nil {
+		return existed, err
 	}
-	return existed, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held[digest] = c.s.renewed(digest)
+	if !existed {
+		c.added = append(c.added, digest)
+	}
+	return existed, nil
 }
 
 // hold writes a digest to the lease.
@@ -138,11 +144,16 @@ func (c *Change) Use(mediaType, digest string) (Layer, error) {
 	if err != nil {
 		return Layer{}, fileError(err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held[digest] = info.ModTime()
 	return Layer{MediaType: mediaType, Digest: digest, Size: info.Size()}, nil
 }
 
-// Commit makes the layers the model called n, in place of what had the name;
-// blobs that are thereby no longer used are removed. The change must still be closed.
+// Commit makes the layers the model called n, in place of what had the name. Blobs
+// that this or the change itself leaves unused are removed: those of the model that
+// had the name, and those that the change took and made something else of, unless a
+// client has put or found them meanwhile. The change must still be closed.
 func (c *Change) Commit(n name.Name, config Layer, layers []Layer) error {
 	data, err := NewManifest(config, layers)
 	if err != nil {
@@ -153,8 +164,8 @@ func (c *Change) Commit(n name.Name, config Layer, layers []Layer) error {
 }
 
 // CommitManifest is [Change.Commit] with a manifest as another store has it, byte
-// for byte, so that it keeps its digest. removed says that blobs of the model that
-// had the name are used no more and were removed. A broken manifest is [puna.Invalid].
+// for byte, so that it keeps its digest. removed says that blobs
+// were used no more and were removed. A broken manifest is [puna.Invalid].
 func (c *Change) CommitManifest(n name.Name, manifest []byte) (removed bool, err error) {
 	n = c.s.Spelling(n)
 	m, err := ParseManifest(manifest)
@@ -169,14 +180,30 @@ func (c *Change) CommitManifest(n name.Name, manifest []byte) (removed bool, err
 	if err := c.commit(n, used, manifest); err != nil {
 		return false, err
 	}
-	unused := slices.DeleteFunc(old, func(digest string) bool { return slices.Contains(used, digest) })
+	unused := slices.DeleteFunc(append(old, c.digests()...), func(digest string) bool { return slices.Contains(used, digest) })
 	if len(unused) == 0 || c.s.noPrune {
 		return false, nil
 	}
-	if err := c.s.removeUnused(unused, ""); err != nil {
-		c.s.log.Warn("blobs of the replaced model were not removed", "model", n.String(), "error", err)
+	if err := c.s.removeUnused(unused, c); err != nil {
+		c.s.log.Warn("blobs that are used no more were not removed", "model", n.String(), "error", err)
 	}
 	return true, nil
+}
+
+// digests returns those of all blobs that the change has taken.
+func (c *Change) digests() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.held))
+}
+
+// wanted reports whether somebody else has put or found a blob since the change took
+// it, and so may be about to name it.
+func (c *Change) wanted(digest string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken, held := c.held[digest]
+	return held && c.s.renewed(digest).After(taken)
 }
 
 func (c *Change) commit(n name.Name, digests []string, manifest []byte) error {
@@ -214,7 +241,7 @@ func (c *Change) Close() error {
 	}
 	var err error
 	if len(added) > 0 {
-		err = c.s.removeUnused(added, c.lease.Name())
+		err = c.s.removeUnused(added, c)
 	}
 	return errors.Join(err, os.Remove(c.lease.Name()), c.lease.Close())
 }

@@ -64,6 +64,30 @@ func TestPrune(t *testing.T) {
 	assert.Zero(t, p)
 }
 
+// TestPruneKeepsWhatSomebodyIsAboutToName: a blob stays for an hour after it was last
+// put or found.
+func TestPruneKeepsWhatSomebodyIsAboutToName(t *testing.T) {
+	s := open(t, t.TempDir())
+	texts := []string{"nobody", "finds", "puts"}
+	old := time.Now().Add(-2 * time.Hour)
+	for _, text := range texts {
+		require.NoError(t, s.PutBlob(t.Context(), digestOf(text), strings.NewReader(text)))
+		path, err := s.BlobPath(digestOf(text))
+		require.NoError(t, err)
+		require.NoError(t, os.Chtimes(path, old, old))
+	}
+	has, err := s.KeepBlob(digestOf("finds"))
+	require.NoError(t, err)
+	require.True(t, has)
+	require.NoError(t, s.PutBlob(t.Context(), digestOf("puts"), strings.NewReader("puts")))
+	p, err := s.Prune(time.Hour)
+	require.NoError(t, err)
+	assert.Equal(t, Pruned{Blobs: 1, Bytes: int64(len("nobody"))}, p)
+	has, err = s.KeepBlob(digestOf("nobody"))
+	require.NoError(t, err)
+	assert.False(t, has)
+}
+
 // TestConcurrent has many changes, deletions and prunings at once, through two
 // stores on one folder; what is listed is always whole.
 func TestConcurrent(t *testing.T) {

@@ -55,7 +55,7 @@ func (s *Store) Delete(n name.Name) error {
 		}
 		return fileError(err)
 	}
-	return s.removeUnused(digests, "")
+	return s.removeUnused(digests, nil)
 }
 
 // removeManifest removes a manifest and the folders that it leaves empty.
@@ -117,20 +117,25 @@ func (s *Store) used(exceptLease string) (map[string]bool, error) {
 	return used, nil
 }
 
-// removeUnused removes those of the blobs that nothing refers to.
-func (s *Store) removeUnused(digests []string, exceptLease string) error {
+// removeUnused removes those of the blobs that nothing refers to, for a change those
+// that only it holds; nil: for none.
+func (s *Store) removeUnused(digests []string, c *Change) error {
+	lease, wanted := "", func(string) bool { return false }
+	if c != nil {
+		lease, wanted = c.lease.Name(), c.wanted
+	}
 	unlock, err := s.lock(syscall.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	used, err := s.used(exceptLease)
+	used, err := s.used(lease)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, digest := range digests {
-		if used[digest] {
+		if used[digest] || wanted(digest) {
 			continue
 		}
 		path, err := s.BlobPath(digest)
@@ -150,10 +155,10 @@ type Pruned struct {
 	Bytes int64
 }
 
-// Prune removes blobs that nothing has referred to and nobody has touched for a
-// time (an hour is what uploads need until their model is created), and what dead
-// processes left unfinished; downloads that can go on stay for a week. Files of
-// other programs stay.
+// Prune removes blobs that nothing refers to and nobody has put or found for a time
+// (an hour is what uploads need until their model is created), and what dead processes
+// left unfinished; downloads that can go on stay for a week. What a running [Change]
+// of any process holds stays, and so do files of other programs.
 func (s *Store) Prune(untouched time.Duration) (p Pruned, err error) {
 	entries, err := os.ReadDir(s.blobs())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -182,7 +187,7 @@ func (s *Store) Prune(untouched time.Duration) (p Pruned, err error) {
 		if !unused && (!strings.HasPrefix(e.Name(), tempPrefix) || !stale(path)) {
 			continue
 		}
-		if err := os.Remove(path); err != nil {
+		if err := remove(path); err != nil {
 			return p, fileError(err)
 		}
 		p.Blobs++
@@ -196,7 +201,7 @@ func (s *Store) Prune(untouched time.Duration) (p Pruned, err error) {
 		return p, err
 	}
 	for _, path := range temps { // written under the shared lock, so their writers are gone
-		if err := os.Remove(path); err != nil {
+		if err := remove(path); err != nil {
 			return p, fileError(err)
 		}
 	}

@@ -139,6 +139,9 @@ func (c *Change) PutPartial(ctx context.Context, mediaType, digest string, p *Pa
 	if _, err := c.s.place(p.Data.Name(), digest); err != nil {
 		return Layer{}, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held[digest] = c.s.renewed(digest)
 	return Layer{MediaType: mediaType, Digest: digest, Size: info.Size()}, p.Discard()
 }
 

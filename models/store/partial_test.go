@@ -23,6 +23,8 @@ func TestPartial(t *testing.T) {
 	require.Error(t, err)
 	_, err = p.Data.WriteString("data")
 	require.NoError(t, err)
+	old := time.Now().Add(-2 * time.Hour)
+	require.NoError(t, os.Chtimes(p.Data.Name(), old, old))
 	require.NoError(t, p.Close())
 	require.NoError(t, p.Close())
 
@@ -35,6 +37,8 @@ func TestPartial(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Layer{MediaType: MediaModel, Digest: digest, Size: 4}, l)
 	require.NoError(t, c.Close()) // fails: the blob stays
+	_, err = s.Prune(time.Hour)
+	require.NoError(t, err)
 	has, err := s.HasBlob(digest)
 	require.NoError(t, err)
 	require.True(t, has)

@@ -24,7 +24,7 @@ type Store struct {
 // Options configure a [Store].
 type Options struct {
 	Log     *slog.Logger // nil: slog.Default()
-	NoPrune bool         // keep blobs that nothing refers to any more when a model is replaced
+	NoPrune bool         // keep blobs that nothing refers to any more when a model is made or replaced
 }
 
 // Open returns the store in a folder, which is made when something is first written.

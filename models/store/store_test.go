@@ -233,6 +233,61 @@ func TestReplacingRemovesTheOldBlobs(t *testing.T) {
 	assert.Equal(t, 3, blobs(t, s))
 }
 
+// TestCommitRemovesWhatItTurnedIntoSomethingElse: what a change takes and doesn't name
+// goes, unless somebody else needs it.
+func TestCommitRemovesWhatItTurnedIntoSomethingElse(t *testing.T) {
+	nobody := func(*testing.T, *Store) {}
+	for about, tc := range map[string]struct {
+		before, meanwhile func(*testing.T, *Store)
+		stays             bool
+	}{
+		"nobody needs it":      {nobody, nobody, false},
+		"another model has it": {func(t *testing.T, s *Store) { put(t, s, "other", MediaModel, "source") }, nobody, true},
+		"what it replaces had": {func(t *testing.T, s *Store) { put(t, s, "m", MediaModel, "source") }, nobody, false},
+		"a change holds it": {func(t *testing.T, s *Store) {
+			c, err := s.Begin()
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, c.Close()) })
+			_, err = c.Use("", digestOf("source"))
+			require.NoError(t, err)
+		}, nobody, true},
+		"a client finds it": {nobody, func(t *testing.T, s *Store) {
+			has, err := s.KeepBlob(digestOf("source"))
+			require.NoError(t, err)
+			require.True(t, has)
+		}, true},
+		"a client puts it": {nobody, func(t *testing.T, s *Store) {
+			require.NoError(t, s.PutBlob(t.Context(), digestOf("source"), strings.NewReader("source")))
+		}, true},
+		"nothing may go": {func(_ *testing.T, s *Store) { s.noPrune = true }, nobody, true},
+	} {
+		t.Run(about, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			require.NoError(t, s.PutBlob(t.Context(), digestOf("source"), strings.NewReader("source")))
+			tc.before(t, s)
+			c, err := s.Begin()
+			require.NoError(t, err)
+			defer c.Close()
+			_, err = c.Use("", digestOf("source"))
+			require.NoError(t, err)
+			between, _, err := c.Put(t.Context(), MediaModel, strings.NewReader("a step between"))
+			require.NoError(t, err)
+			l, _, err := c.Put(t.Context(), MediaModel, strings.NewReader("result"))
+			require.NoError(t, err)
+			tc.meanwhile(t, s)
+			require.NoError(t, c.Commit(parse(t, "m"), Layer{}, []Layer{l}))
+			has, err := s.HasBlob(digestOf("source"))
+			require.NoError(t, err)
+			assert.Equal(t, tc.stays, has)
+			has, err = s.HasBlob(between.Digest)
+			require.NoError(t, err)
+			assert.Equal(t, s.noPrune, has)
+			_, err = s.Resolve("m")
+			require.NoError(t, err)
+		})
+	}
+}
+
 func TestAbandonedChangeLeavesNothing(t *testing.T) {
 	s := open(t, t.TempDir())
 	put(t, s, "m", MediaModel, "kept")
@@ -281,6 +336,9 @@ func TestReadingTakesNoLocks(t *testing.T) {
 	put(t, s, "m", MediaModel, "w")
 	require.NoError(t, os.RemoveAll(s.private()))
 	require.NoError(t, os.WriteFile(s.private(), nil, 0o644)) // nothing can be locked any more
+	has, err := s.KeepBlob(digestOf("w"))
+	require.NoError(t, err)
+	assert.True(t, has)
 	list, err := s.List()
 	require.NoError(t, err)
 	assert.Len(t, list, 1)
@@ -317,8 +375,11 @@ func TestOpenErrors(t *testing.T) {
 	assert.ErrorContains(t, err, "is a file")
 	dir := filepath.Join(t.TempDir(), "we[i]rd *")
 	s := open(t, dir)
+	has, err := s.KeepBlob(digestOf("w"))
+	require.NoError(t, err)
+	assert.False(t, has)
 	_, err = os.Stat(dir)
-	assert.ErrorIs(t, err, os.ErrNotExist, "opening writes nothing")
+	assert.ErrorIs(t, err, os.ErrNotExist, "opening and asking write nothing")
 	put(t, s, "m", MediaModel, "w")
 	list, err := s.List()
 	require.NoError(t, err)
