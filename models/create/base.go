@@ -140,8 +140,7 @@ func (j *job) copyFile(path string) (digest string, err error) {
 	if _, err := gguf.Read(in, stat.Size(), path, gguf.Options{}); err != nil { // before gigabytes are copied
 		return "", err
 	}
-	progress := &progressReader{r: in, job: j, step: puna.Progress{Status: "copying " + filepath.Base(path), Total: stat.Size()}}
-	l, _, err := j.change.Put(j.ctx, store.MediaModel, progress)
+	l, _, err := j.change.Put(j.ctx, store.MediaModel, j.counted(in, "copying "+filepath.Base(path), stat.Size()))
 	return l.Digest, err
 }
 
@@ -217,6 +216,11 @@ func (j *job) adapters() error {
 	return nil
 }
 
+// counted reports the progress of reading r, which has total bytes.
+func (j *job) counted(r io.Reader, status string, total int64) io.Reader {
+	return &progressReader{r: r, job: j, step: puna.Progress{Status: status, Total: total}}
+}
+
 // progressReader reports what has been read, now and then.
 type progressReader struct {
 	r    io.Reader
@@ -228,7 +232,7 @@ type progressReader struct {
 func (p *progressReader) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
 	p.step.Completed += int64(n)
-	if p.step.Completed >= p.next {
+	if p.step.Completed >= p.next || err == io.EOF {
 		p.next = p.step.Completed + max(p.step.Total/100, 1<<20)
 		if err := p.job.emit(p.step); err != nil {
 			return n, err

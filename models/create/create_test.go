@@ -34,11 +34,17 @@ func newCreator(t testing.TB) *Creator {
 	return &Creator{Store: s, Log: log}
 }
 
+func digestOf(t testing.TB, path string) string {
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(data))
+}
+
 // upload puts a file into the store and returns its digest.
 func upload(t testing.TB, c *Creator, path string) string {
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(data))
+	digest := digestOf(t, path)
 	require.NoError(t, c.Store.PutBlob(t.Context(), digest, strings.NewReader(string(data))))
 	return digest
 }
@@ -148,7 +154,7 @@ func TestCreateFromPath(t *testing.T) {
 func TestQuantize(t *testing.T) {
 	c := newCreator(t)
 	digest := upload(t, c, testmodel.Path(t))
-	var last puna.Progress
+	var last, hashed puna.Progress
 	for p, err := range c.Create(t.Context(), &puna.CreateRequest{Model: "q", Files: map[string]string{"tiny.gguf": digest}, Quantize: "q4_k_m"}) {
 		require.NoError(t, err)
 		if strings.HasPrefix(p.Status, "quantizing") {
@@ -156,11 +162,19 @@ func TestQuantize(t *testing.T) {
 			assert.GreaterOrEqual(t, p.Completed, last.Completed)
 			last = p
 		}
+		if p.Status == "verifying conversion" {
+			assert.Equal(t, last.Total, last.Completed, "all is written")
+			assert.GreaterOrEqual(t, p.Completed, hashed.Completed)
+			hashed = p
+		}
 	}
 	assert.Positive(t, last.Total)
 	assert.Equal(t, last.Total, last.Completed)
 	m, err := c.Store.Resolve("q")
 	require.NoError(t, err)
+	info, err := os.Stat(m.Path)
+	require.NoError(t, err)
+	assert.Equal(t, puna.Progress{Status: "verifying conversion", Total: info.Size(), Completed: info.Size()}, hashed)
 	assert.Equal(t, "Q4_K_M", m.Config.FileType)
 	f, err := gguf.Open(m.Path)
 	require.NoError(t, err)
@@ -174,6 +188,70 @@ func TestQuantize(t *testing.T) {
 	_, err = run(t.Context(), c, &puna.CreateRequest{Model: "qq", From: "q", Quantize: "Q8_0"})
 	assert.ErrorContains(t, err, "quantization is only supported for F16, BF16 and F32 models, this one is Q4_K_M")
 	must(t, c, &puna.CreateRequest{Model: "same", From: "q", Quantize: "Q4_K"})
+}
+
+// TestQuantizingLeavesNoSource: only the quantized weights stay, unless another model
+// has the source.
+func TestQuantizingLeavesNoSource(t *testing.T) {
+	source := testmodel.Path(t)
+	cases := map[string]struct {
+		req   func(t *testing.T, c *Creator) puna.CreateRequest
+		stays bool
+	}{
+		"uploaded": {func(t *testing.T, c *Creator) puna.CreateRequest {
+			return puna.CreateRequest{Files: map[string]string{"tiny.gguf": upload(t, c, source)}}
+		}, false},
+		"a file of this machine": {func(*testing.T, *Creator) puna.CreateRequest {
+			return puna.CreateRequest{From: source}
+		}, false},
+		"the model itself": {func(t *testing.T, c *Creator) puna.CreateRequest {
+			must(t, c, &puna.CreateRequest{Model: "q", From: source})
+			return puna.CreateRequest{From: "q"}
+		}, false},
+		"another model": {func(t *testing.T, c *Creator) puna.CreateRequest {
+			must(t, c, &puna.CreateRequest{Model: "base", From: source})
+			return puna.CreateRequest{From: "base"}
+		}, true},
+	}
+	for about, tc := range cases {
+		t.Run(about, func(t *testing.T) {
+			c := newCreator(t)
+			c.AllowPaths = true
+			c.Quantize = relabel
+			req := tc.req(t, c)
+			req.Model, req.Quantize = "q", "Q8_0"
+			must(t, c, &req)
+			has, err := c.Store.HasBlob(digestOf(t, source))
+			require.NoError(t, err)
+			assert.Equal(t, tc.stays, has)
+			m, err := c.Store.Resolve("q")
+			require.NoError(t, err)
+			assert.Equal(t, "Q8_0", m.Config.FileType)
+		})
+	}
+}
+
+// relabel is a [Quantizer] that changes no weight.
+func relabel(_ context.Context, in, out string, to gguf.FileType) error {
+	f, err := gguf.Open(in)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(in)
+	if err != nil {
+		return err
+	}
+	m := whole(f, data)
+	for i, kv := range m.kvs {
+		if kv.Key == "general.file_type" {
+			m.kvs[i].Value = uint32(to)
+		}
+	}
+	var b bytes.Buffer
+	if err := gguf.Write(&b, m.kvs, m.tensors); err != nil {
+		return err
+	}
+	return os.WriteFile(out, b.Bytes(), 0o644)
 }
 
 func TestQuantizationNames(t *testing.T) {

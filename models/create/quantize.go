@@ -3,6 +3,7 @@ package create
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -36,7 +37,13 @@ func (j *job) quantizeModel() error {
 	if err := j.runQuantizer(out, from, to); err != nil {
 		return err
 	}
-	l, existed, err := j.change.PutTemp(j.ctx, store.MediaModel, out)
+	info, err := os.Stat(out)
+	if err != nil {
+		return puna.Errorf(puna.Internal, "%w", err)
+	}
+	l, existed, err := j.change.PutTemp(j.ctx, store.MediaModel, out, func(r io.Reader) io.Reader {
+		return j.counted(r, "verifying conversion", info.Size())
+	})
 	if err != nil {
 		return err
 	}

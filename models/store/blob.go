@@ -108,14 +108,18 @@ func (t *temp) fill(ctx context.Context, r io.Reader) (digest string, n int64, e
 }
 
 // hash reads the file, written by another program under its path, and syncs it.
-func (t *temp) hash(ctx context.Context) (digest string, n int64, err error) {
+func (t *temp) hash(ctx context.Context, watch func(io.Reader) io.Reader) (digest string, n int64, err error) {
 	f, err := os.Open(t.path)
 	if err != nil {
 		return "", 0, fileError(err)
 	}
 	defer f.Close()
+	var r io.Reader = &contextReader{ctx, f}
+	if watch != nil {
+		r = watch(r)
+	}
 	hash := sha256.New()
-	n, err = io.Copy(hash, &contextReader{ctx, f})
+	n, err = io.Copy(hash, r)
 	if err == nil {
 		err = f.Sync()
 	}

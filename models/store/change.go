@@ -68,8 +68,9 @@ func (c *Change) Temp() (path string, err error) {
 	return t.path, nil
 }
 
-// PutTemp makes a file of [Change.Temp] a layer.
-func (c *Change) PutTemp(ctx context.Context, mediaType, path string) (l Layer, existed bool, err error) {
+// PutTemp makes a file of [Change.Temp] a layer. It reads the file through the reader
+// that watch returns; nil: directly.
+func (c *Change) PutTemp(ctx context.Context, mediaType, path string, watch func(io.Reader) io.Reader) (l Layer, existed bool, err error) {
 	c.mu.Lock()
 	t := c.temps[path]
 	delete(c.temps, path)
@@ -78,7 +79,7 @@ func (c *Change) PutTemp(ctx context.Context, mediaType, path string) (l Layer, 
 		return l, false, puna.Errorf(puna.Internal, "%s is no temporary file of this change", path)
 	}
 	defer t.remove()
-	digest, size, err := t.hash(ctx)
+	digest, size, err := t.hash(ctx, watch)
 	if err != nil {
 		return l, false, err
 	}

@@ -323,11 +323,13 @@ func TestPutTemp(t *testing.T) {
 	path, err := c.Temp()
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, []byte("made elsewhere"), 0o644))
-	l, existed, err := c.PutTemp(t.Context(), MediaModel, path)
+	var read strings.Builder
+	l, existed, err := c.PutTemp(t.Context(), MediaModel, path, func(r io.Reader) io.Reader { return io.TeeReader(r, &read) })
 	require.NoError(t, err)
+	assert.Equal(t, "made elsewhere", read.String())
 	assert.False(t, existed)
 	assert.Equal(t, Layer{MediaType: MediaModel, Digest: digestOf("made elsewhere"), Size: 14}, l)
-	_, _, err = c.PutTemp(t.Context(), MediaModel, path)
+	_, _, err = c.PutTemp(t.Context(), MediaModel, path, nil)
 	assert.Error(t, err)
 }
 
