@@ -47,11 +47,11 @@ func (s settings) measureTiny(ctx context.Context) error {
 	}
 	var inProcess, overHTTP []float64
 	for range 200 {
-		req := &puna.Request{Model: "tiny", Prompt: randomText(4), Raw: true, Options: puna.Options{NumPredict: new(1), Temperature: new(0.0)}}
 		for _, g := range []struct {
 			puna.Generator
 			times *[]float64
 		}{{svc, &inProcess}, {client, &overHTTP}} {
+			req := &puna.Request{Model: "tiny", Prompt: randomText(4), Raw: true, Options: puna.Options{NumPredict: new(1), Temperature: new(0.0)}}
 			start := time.Now()
 			if _, err := generate(ctx, g, req); err != nil {
 				return err
