@@ -96,7 +96,7 @@ func (s *Service) Generate(ctx context.Context, req *puna.Request) iter.Seq2[pun
 		load := time.Since(start)
 		for ev, err := range r.model.Generate(ctx, req) {
 			if ev.Done != nil {
-				ev.Done.LoadDuration = load
+				ev.Done.LoadDuration += load // to that of a context
 				ev.Done.TotalDuration = time.Since(start)
 			}
 			if !yield(ev, err) {
