@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/models/builtin"
@@ -22,20 +23,34 @@ func (s *Service) List(ctx context.Context) ([]puna.Model, error) {
 		return nil, err
 	}
 	for _, b := range builtin.Names() {
-		m, err := s.resolve(b)
+		n, err := name.Parse(b)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(list, func(l puna.Model) bool { return l.Name == displayName(m) }) {
+		if slices.ContainsFunc(list, func(l puna.Model) bool { return strings.EqualFold(l.Name, n.String()) }) {
 			continue
 		}
-		card, err := info.Card(m, false)
+		m, err := s.listed(b)
 		if err != nil {
-			return nil, err
+			s.log.Warn("a built-in model was left out of the list", "model", b, "error", err)
+			continue
 		}
-		list = append(list, puna.Model{Name: card.Name, Size: m.Size, Digest: m.Digest, Details: card.Details, Capabilities: card.Capabilities})
+		list = append(list, m)
 	}
 	return list, nil
+}
+
+// listed describes a built-in model as lists do.
+func (s *Service) listed(model string) (puna.Model, error) {
+	m, err := s.resolve(model)
+	if err != nil {
+		return puna.Model{}, err
+	}
+	card, err := info.Card(m, false)
+	if err != nil {
+		return puna.Model{}, err
+	}
+	return puna.Model{Name: card.Name, Size: m.Size, Digest: m.Digest, Details: card.Details, Capabilities: card.Capabilities}, nil
 }
 
 // Show implements [puna.Library].
