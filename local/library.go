@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/models/builtin"
@@ -132,9 +133,25 @@ func (s *Service) inUse(manifest *store.Manifest) bool {
 	return err != nil || slices.ContainsFunc(manifests, func(m *store.Manifest) bool { return m.Digest == manifest.Digest })
 }
 
-// HasBlob implements [puna.Library].
+// uploadsStay is how long a blob waits for the model that names it, as with Ollama.
+const uploadsStay = time.Hour
+
+// Prune removes what lies in the store for no model: what dead processes left, and
+// blobs that nobody has named within an hour. A server does so when it starts.
+func (s *Service) Prune() error {
+	if s.opts.NoPrune {
+		return nil
+	}
+	p, err := s.store.Prune(uploadsStay)
+	if p.Blobs > 0 {
+		s.log.Info("removed files that no model uses", "files", p.Blobs, "bytes", p.Bytes)
+	}
+	return err
+}
+
+// HasBlob implements [puna.Library]. A blob that is there is kept for an hour.
 func (s *Service) HasBlob(_ context.Context, digest string) (bool, error) {
-	return s.store.HasBlob(digest)
+	return s.store.KeepBlob(digest)
 }
 
 // PutBlob implements [puna.Library].

@@ -19,6 +19,7 @@ const (
 // models that an installed Ollama of this user keeps.
 type Options struct {
 	Models     string         // folder of the store; "": ~/.ollama/models
+	NoPrune    bool           // files that no model uses any more stay: [Service.Prune] does nothing, and making models removes none
 	AllowPaths bool           // a model's name may be the path of a GGUF file: only for callers trusted with this user's files
 	KeepAlive  *time.Duration // nil: DefaultKeepAlive; negative: for ever; 0: unload at once; an idle model goes before that where another needs its memory
 	Defaults   puna.Options   // of models that say nothing else

@@ -47,7 +47,7 @@ func Open(o Options) (*Service, error) {
 	if o.Memory < 0 || o.MaxModels < 0 || o.MaxQueue < 0 {
 		return nil, puna.Errorf(puna.Invalid, "%d bytes for %d models and a queue of %d: none may be negative", o.Memory, o.MaxModels, o.MaxQueue)
 	}
-	st, err := openStore(o.Models, o.Log)
+	st, err := openStore(o.Models, store.Options{Log: o.Log, NoPrune: o.NoPrune})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func Open(o Options) (*Service, error) {
 	return s, nil
 }
 
-func openStore(dir string, log *slog.Logger) (*store.Store, error) {
+func openStore(dir string, o store.Options) (*store.Store, error) {
 	if dir == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -71,7 +71,7 @@ func openStore(dir string, log *slog.Logger) (*store.Store, error) {
 		}
 		dir = filepath.Join(home, ".ollama", "models")
 	}
-	return store.Open(dir, store.Options{Log: log})
+	return store.Open(dir, o)
 }
 
 // Close cancels what runs, unloads every model and closes the engine.
