@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +25,8 @@ func newServeCommand(c *config) *cobra.Command {
 		Long: `Serve the models of the store, and the built-in one, over Ollama's HTTP API.
 
 The address is PUNA_HOST or OLLAMA_HOST, 127.0.0.1:11434 without them. Models lie
-in OLLAMA_MODELS, ~/.ollama/models without it, as Ollama itself keeps them.
+in OLLAMA_MODELS, ~/.ollama/models without it, as Ollama itself keeps them. Files
+there that no model uses go when the server starts, unless OLLAMA_NOPRUNE is set.
 
 Models stay loaded as long as memory holds them, and OLLAMA_KEEP_ALIVE says (5m).
 For another one, idle models go, the least recently used first. PUNA_MEMORY (8GiB)
@@ -67,7 +71,19 @@ func (c *config) serve(ctx context.Context) error {
 		return err
 	}
 	defer svc.Close()
+	if !noPrune(os.Getenv) {
+		if err := svc.Prune(); err != nil {
+			slog.Warn("files that no model uses were not removed", "error", err)
+		}
+	}
 	slog.Info("serving", "address", ln.Addr().String(), "models", c.models, "version", version())
 	s := &server.Server{Service: svc, Version: ollamaVersion, Log: slog.Default(), Origins: c.origins}
 	return s.Serve(ctx, ln)
+}
+
+// noPrune reads OLLAMA_NOPRUNE as Ollama does: what is no boolean is true.
+func noPrune(getenv func(string) string) bool {
+	s := cmp.Or(getenv("PUNA_NOPRUNE"), getenv("OLLAMA_NOPRUNE"))
+	b, err := strconv.ParseBool(s)
+	return s != "" && (b || err != nil)
 }
