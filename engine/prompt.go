@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func (m *Model) tooLong(n, limit int) error {
 
 // checkAbilities refuses what the model can't do.
 func (m *Model) checkAbilities(req *puna.Request, t *template.Template) error {
-	name := m.opts.Name
+	name := cmp.Or(req.Model, m.opts.Name)
 	images := len(req.Images) > 0 || slices.ContainsFunc(req.Messages, func(msg puna.Message) bool { return len(msg.Images) > 0 })
 	switch {
 	case !m.generates():

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/internal/testmodel"
 	"github.com/puna-ai/puna/local"
 )
 
@@ -71,6 +72,19 @@ func TestThinking(t *testing.T) {
 	m, _ = ask(t, svc, &puna.Request{Messages: user("how do I list models?"), Think: puna.ThinkOff})
 	assert.Empty(t, m.Thinking)
 	assert.Contains(t, m.Content, "puna list")
+}
+
+// Refusals call a model what the request called it, as Ollama's do.
+func TestRefusalsHaveTheRequestsName(t *testing.T) {
+	svc := open(t)
+	for _, err := range svc.Create(t.Context(), &puna.CreateRequest{Model: "tiny", From: testmodel.Path(t), Template: "{{ .Prompt }}"}) {
+		require.NoError(t, err)
+	}
+	for _, model := range []string{"tiny", "tiny:latest", "Tiny"} {
+		for _, err := range svc.Generate(t.Context(), &puna.Request{Model: model, Prompt: "x", Think: puna.ThinkOn}) {
+			assert.EqualError(t, err, fmt.Sprintf("%q does not support thinking", model))
+		}
+	}
 }
 
 func TestSchemaHolds(t *testing.T) {
