@@ -37,6 +37,7 @@ type config struct {
 	origins       []string
 	logLevel      slog.Level
 	noHistory     bool
+	noPrune       bool
 	problems      []string // values that could not be read, for the log
 }
 
@@ -77,6 +78,7 @@ func configFromEnvironment(getenv func(string) string) *config {
 		c.origins = strings.Split(s, ",")
 	}
 	c.noHistory = boolean(get("NOHISTORY"))
+	c.noPrune = boolean(get("NOPRUNE"))
 	c.logLevel = c.parseDebug(get("DEBUG"))
 	return c
 }

@@ -81,6 +81,7 @@ func (c *config) openLocal(allowPaths bool, level slog.Level) (*local.Service, e
 	}
 	return local.Open(local.Options{
 		Models:      c.models,
+		NoPrune:     c.noPrune,
 		AllowPaths:  allowPaths,
 		KeepAlive:   &c.keepAlive,
 		Defaults:    c.defaults(),

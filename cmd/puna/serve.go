@@ -1,11 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"os"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -71,19 +68,10 @@ func (c *config) serve(ctx context.Context) error {
 		return err
 	}
 	defer svc.Close()
-	if !noPrune(os.Getenv) {
-		if err := svc.Prune(); err != nil {
-			slog.Warn("files that no model uses were not removed", "error", err)
-		}
+	if err := svc.Prune(); err != nil {
+		slog.Warn("files that no model uses were not removed", "error", err)
 	}
 	slog.Info("serving", "address", ln.Addr().String(), "models", c.models, "version", version())
 	s := &server.Server{Service: svc, Version: ollamaVersion, Log: slog.Default(), Origins: c.origins}
 	return s.Serve(ctx, ln)
-}
-
-// noPrune reads OLLAMA_NOPRUNE as Ollama does: what is no boolean is true.
-func noPrune(getenv func(string) string) bool {
-	s := cmp.Or(getenv("PUNA_NOPRUNE"), getenv("OLLAMA_NOPRUNE"))
-	b, err := strconv.ParseBool(s)
-	return s != "" && (b || err != nil)
 }
