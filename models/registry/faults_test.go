@@ -114,13 +114,13 @@ func TestPushFaults(t *testing.T) {
 			f := newFaults(t, newAuth(t, registry), seed, 0.4*rng.Float64(), "")
 			model := host(t, serve(t, f)) + "/library/m"
 			c := newClient(t, openStore(t, t.TempDir()))
-			c.Transfer.Stall = stall
+			c.Transfer.Stall, c.Transfer.Answer = stall, stall
 			want := addModel(t, c.Store, model, 3)
 			_, err := collect(c.Push(t.Context(), Request{Model: model, Insecure: true}))
 			if err != nil {
 				requireClear(t, err)
 				f.calm()
-				c.Transfer.Stall = 0
+				c.Transfer.Stall, c.Transfer.Answer = 0, 0
 				_, err = collect(c.Push(t.Context(), Request{Model: model, Insecure: true}))
 			}
 			require.NoError(t, err)

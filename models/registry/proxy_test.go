@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -26,7 +27,7 @@ type faults struct {
 	only string  // "": all kinds of faults
 }
 
-var kinds = []string{"cut", "stall", "corrupt", "429", "500", "503", "redirect", "close"}
+var kinds = []string{"cut", "stall", "silent", "corrupt", "429", "500", "503", "redirect", "close"}
 
 func newFaults(t testing.TB, next http.Handler, seed uint64, rate float64, only string) *faults {
 	f := &faults{next: next, rng: rand.New(rand.NewPCG(seed, 1)), rate: rate, only: only}
@@ -85,6 +86,10 @@ func (f *faults) answer(w http.ResponseWriter, r *http.Request, kind string, at 
 	case "redirect":
 		http.Redirect(w, r, f.storage.URL+r.URL.Path+"?signature=secret", http.StatusTemporaryRedirect)
 	case "close":
+		panic(http.ErrAbortHandler)
+	case "silent": // takes the request and never answers
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	default:
 		f.next.ServeHTTP(&faultyWriter{ResponseWriter: w, r: r, f: f, kind: kind, left: at}, r)

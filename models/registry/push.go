@@ -14,11 +14,11 @@ import (
 )
 
 func (c *Client) push(ctx context.Context, req Request, emit emitter) error {
-	emit(puna.Progress{Status: "retrieving manifest"})
 	n, err := parse(req)
 	if err != nil {
 		return err
 	}
+	emit(puna.Progress{Status: "retrieving manifest"})
 	m, err := c.Store.Manifest(n)
 	if err != nil {
 		emit(puna.Progress{Status: "couldn't retrieve manifest"})
@@ -105,15 +105,17 @@ func (s *session) hasBlob(ctx context.Context, u *url.URL, size int64) (exists b
 
 // putManifest sends the manifest as the store has it, byte for byte.
 func (s *session) putManifest(ctx context.Context, u *url.URL, m *store.Manifest) error {
-	r := request{
-		method: http.MethodPut, url: u, size: int64(len(m.Raw)),
-		header: http.Header{"Content-Type": {store.MediaManifest}},
-		body:   func() io.Reader { return bytes.NewReader(m.Raw) },
-	}
 	return s.retry(ctx, func(*patience) error {
-		resp, err := s.do(ctx, r)
+		w := s.watch(ctx)
+		defer w.end()
+		size := int64(len(m.Raw))
+		resp, err := s.do(w.ctx, request{
+			method: http.MethodPut, url: u, size: size,
+			header: http.Header{"Content-Type": {store.MediaManifest}},
+			body:   func() io.Reader { return s.body(w, bytes.NewReader(m.Raw), size) },
+		})
 		if err != nil {
-			return err
+			return w.cause(err)
 		}
 		resp.Body.Close()
 		return checkTaken(resp, "sha256:"+m.Digest)

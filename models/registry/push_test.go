@@ -1,13 +1,16 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,8 +55,9 @@ func TestPushErrors(t *testing.T) {
 	statuses, err := collect(c.Push(t.Context(), Request{Model: server + "/me/none", Insecure: true}))
 	require.Equal(t, puna.NotFound, puna.KindOf(err))
 	require.Equal(t, []string{"retrieving manifest", "couldn't retrieve manifest"}, statuses)
-	_, err = collect(c.Push(t.Context(), Request{Model: "http://" + server + "/me/none"}))
+	statuses, err = collect(c.Push(t.Context(), Request{Model: "http://" + server + "/me/none"}))
 	require.Equal(t, puna.Invalid, puna.KindOf(err))
+	require.Empty(t, statuses, "a request that is wrong has no progress")
 }
 
 // TestPushDamagedBlob: the registry finds out, and the error says what to do.
@@ -71,6 +75,67 @@ func TestPushDamagedBlob(t *testing.T) {
 	_, err = collect(c.Push(t.Context(), Request{Model: model, Insecure: true}))
 	require.Equal(t, puna.Invalid, puna.KindOf(err), err)
 	require.ErrorContains(t, err, "damaged")
+}
+
+// TestSilentRegistry pushes to registries that take a request and don't answer it, once
+// or ever.
+func TestSilentRegistry(t *testing.T) {
+	for name, silent := range map[string]func(*http.Request) bool{
+		"piece": func(r *http.Request) bool { return r.Method == http.MethodPatch },
+		"end":   func(r *http.Request) bool { return r.Method == http.MethodPut && r.URL.Query().Has("digest") },
+		"manifest": func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var left atomic.Int64 // requests that aren't answered
+			registry := newRegistry(t)
+			server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !silent(r) || left.Add(-1) < 0 {
+					registry.ServeHTTP(w, r)
+					return
+				}
+				io.Copy(io.Discard, r.Body)
+				<-r.Context().Done()
+			}))
+			c := newClient(t, openStore(t, t.TempDir()))
+			c.Transfer.Stall, c.Transfer.Answer, c.Transfer.Tries = stall, 2*stall, 2
+			model := host(t, server) + "/me/mine"
+			addLayers(t, c.Store, model, mapOf(store.MediaSystem, strings.Repeat("x", 2500)))
+			push := func() error {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err := collect(c.Push(ctx, Request{Model: model, Insecure: true}))
+				return err
+			}
+			left.Store(100)
+			err := push()
+			require.Equal(t, puna.Unavailable, puna.KindOf(err), err)
+			require.ErrorIs(t, err, errStalled)
+			left.Store(1)
+			require.NoError(t, push())
+		})
+	}
+}
+
+// TestAnswerTakesLong: a registry that has everything may think longer than a
+// connection may stall.
+func TestAnswerTakesLong(t *testing.T) {
+	registry := newRegistry(t)
+	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			time.Sleep(3 * stall)
+		}
+		registry.ServeHTTP(w, r)
+	}))
+	c := newClient(t, openStore(t, t.TempDir()))
+	c.Transfer.Stall, c.Transfer.Tries = stall, 1
+	model := host(t, server) + "/me/mine"
+	addLayers(t, c.Store, model, mapOf(store.MediaSystem, "Be brief."))
+	_, err := collect(c.Push(t.Context(), Request{Model: model, Insecure: true}))
+	require.NoError(t, err)
+	require.Equal(t, 5*time.Minute+2*time.Second, Transfer{}.withDefaults().answer(32<<20))
 }
 
 // storageRegistry redirects the pieces of uploads to a storage, as Ollama's does.

@@ -25,6 +25,7 @@ type Transfer struct {
 	MaxWait     time.Duration // 30 s
 	MaxAsked    time.Duration // the longest Retry-After that is waited for; 5 min
 	Report      time.Duration // between two reports of a layer's progress; 100 ms
+	Answer      time.Duration // that a registry may take to store what was sent, and a second more for each 16 MiB; 5 min
 }
 
 // stallBytes is what a healthy connection moves in [Transfer.Stall].
@@ -41,7 +42,14 @@ func (t Transfer) withDefaults() Transfer {
 		MaxWait:     cmp.Or(t.MaxWait, 30*time.Second),
 		MaxAsked:    cmp.Or(t.MaxAsked, 5*time.Minute),
 		Report:      cmp.Or(t.Report, 100*time.Millisecond),
+		Answer:      cmp.Or(t.Answer, 5*time.Minute),
 	}
+}
+
+// answer returns how long a registry may be silent while it stores and hashes so
+// many bytes.
+func (t Transfer) answer(size int64) time.Duration {
+	return t.Answer + time.Duration(size/(16<<20))*time.Second
 }
 
 // patience says how long to wait between tries, and when to give up: after so many
@@ -127,25 +135,30 @@ var errStalled = errors.New("the connection moves nothing, or too little")
 
 // watchdog ends the context of a request that moves too little.
 type watchdog struct {
-	moved atomic.Int64
-	off   atomic.Bool
-	ctx   context.Context
-	stop  context.CancelCauseFunc
+	moved   atomic.Int64
+	allowed atomic.Int64 // how long too little may move, a [time.Duration]
+	ctx     context.Context
+	stop    context.CancelCauseFunc
 }
 
 // watch starts a watchdog. Whoever gets it calls end.
 func (s *session) watch(ctx context.Context) *watchdog {
 	w := &watchdog{}
 	w.ctx, w.stop = context.WithCancelCause(ctx)
+	w.allow(s.transfer.Stall)
 	go func() {
 		tick := time.NewTicker(s.transfer.Stall)
 		defer tick.Stop()
-		for {
+		for silent := time.Duration(0); ; {
 			select {
 			case <-w.ctx.Done():
 				return
 			case <-tick.C:
-				if w.moved.Swap(0) < stallBytes && !w.off.Load() {
+				silent += s.transfer.Stall
+				if w.moved.Swap(0) >= stallBytes {
+					silent = 0
+				}
+				if silent >= time.Duration(w.allowed.Load()) {
 					w.stop(fmt.Errorf("%s: %w", s.base.Host, errStalled))
 				}
 			}
@@ -153,6 +166,9 @@ func (s *session) watch(ctx context.Context) *watchdog {
 	}()
 	return w
 }
+
+// allow sets how long too little may move.
+func (w *watchdog) allow(silence time.Duration) { w.allowed.Store(int64(silence)) }
 
 func (w *watchdog) end() { w.stop(nil) }
 
@@ -164,20 +180,24 @@ func (w *watchdog) cause(err error) error {
 	return context.Cause(w.ctx)
 }
 
-// reader counts what is read of r, and rests the watchdog at its end: the server
-// may think about it for long.
-func (w *watchdog) reader(r io.Reader) io.Reader { return &watched{w, r} }
+// body returns r, of size bytes, as the body of a request. The watchdog counts what is
+// read of it; at its end the server gets time to store it.
+func (s *session) body(w *watchdog, r io.Reader, size int64) io.Reader {
+	w.allow(s.transfer.Stall)
+	return &watched{w, r, s.transfer.answer(size)}
+}
 
 type watched struct {
-	w *watchdog
-	r io.Reader
+	w      *watchdog
+	r      io.Reader
+	answer time.Duration
 }
 
 func (x *watched) Read(p []byte) (int, error) {
 	n, err := x.r.Read(p)
 	x.w.moved.Add(int64(n))
 	if err != nil {
-		x.w.off.Store(true)
+		x.w.allow(x.answer)
 	}
 	return n, err
 }

@@ -166,7 +166,7 @@ func (u *upload) patch(ctx context.Context) error {
 			"Content-Range":      {fmt.Sprintf("%d-%d", u.offset, u.offset+size-1)},
 			"X-Redirect-Uploads": {"1"},
 		},
-		body: func() io.Reader { return w.reader(io.NewSectionReader(u.file, u.offset, size)) },
+		body: func() io.Reader { return u.piece(w, size) },
 	}
 	resp, err := u.s.do(w.ctx, r)
 	if err != nil {
@@ -182,6 +182,11 @@ func (u *upload) patch(ctx context.Context) error {
 	}
 	u.offset += size
 	return u.move(resp)
+}
+
+// piece returns the next size bytes to send.
+func (u *upload) piece(w *watchdog, size int64) io.Reader {
+	return u.s.body(w, io.NewSectionReader(u.file, u.offset, size), size)
 }
 
 // store sends a piece to the storage that the registry redirects to, without its token.
@@ -202,7 +207,7 @@ func (u *upload) store(ctx context.Context, redirect *http.Response, size int64)
 	resp, err := u.s.do(w.ctx, request{
 		method: http.MethodPut, url: to, size: size, noToken: true,
 		header: http.Header{"Content-Type": {"application/octet-stream"}},
-		body:   func() io.Reader { return w.reader(io.NewSectionReader(u.file, u.offset, size)) },
+		body:   func() io.Reader { return u.piece(w, size) },
 	})
 	if err != nil {
 		return w.cause(err)
@@ -222,10 +227,13 @@ func (u *upload) finish(ctx context.Context) error {
 	}
 	to.RawQuery = query.Encode()
 	u.done = true
-	resp, err := u.s.do(ctx, request{method: http.MethodPut, url: &to, header: http.Header{"Content-Type": {"application/octet-stream"}}})
+	w := u.s.watch(ctx)
+	defer w.end()
+	w.allow(u.s.transfer.answer(u.layer.Size))
+	resp, err := u.s.do(w.ctx, request{method: http.MethodPut, url: &to, header: http.Header{"Content-Type": {"application/octet-stream"}}})
 	if err != nil {
 		u.unsure = true
-		return err
+		return w.cause(err)
 	}
 	resp.Body.Close()
 	return checkTaken(resp, u.layer.Digest)
