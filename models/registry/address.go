@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/puna-ai/puna"
-	"github.com/puna-ai/puna/models/name"
 	"github.com/puna-ai/puna/models/store"
 )
 
@@ -25,13 +24,7 @@ func fileAddress(model string) (*url.URL, bool) {
 }
 
 // pullAddress makes a model of a GGUF file somewhere on the web.
-func (j *job) pullAddress(ctx context.Context, u *url.URL, req Request) (manifest []byte, err error) {
-	if u.Scheme == "http" && !req.Insecure {
-		return nil, errInsecure
-	}
-	if j.name, err = name.Parse(cmp.Or(req.As, nameOf(u))); err != nil {
-		return nil, err
-	}
+func (j *job) pullAddress(ctx context.Context, u *url.URL) (manifest []byte, err error) {
 	j.s = j.c.session(&url.URL{Scheme: u.Scheme, Host: u.Host}, j.c.tokenFor(u))
 	src, err := j.s.probe(ctx, u)
 	if err != nil {

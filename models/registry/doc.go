@@ -19,8 +19,10 @@
 // journal ([store.Partial]), so that a pull goes on where the last one ended, however
 // it ended. Requests that fail, stall or are put off by the server are made again,
 // with growing waits, until [Transfer.Tries] fail without a byte between them. A blob
-// enters the store when its digest is right; weights, adapters and projectors also
-// have to pass the checks of models/gguf. The manifest comes last, byte for byte, so
+// enters the store when its digest is right; weights, adapters, projectors and draft models
+// also have to pass the checks of models/gguf, which look at the header as soon as it
+// is here. A registry that has taken a blob and is silent is given up after
+// [Transfer.Answer]. The manifest comes last, byte for byte, so
 // a model is there as a whole or not at all, and has the digest that Ollama shows.
 // Several processes may pull the same blob: one downloads it, the others wait.
 //

@@ -36,11 +36,13 @@ var errNoRanges = puna.Errorf(puna.Unsupported, "the server ignores ranges")
 // run downloads what is missing. After an error, what has come stays recorded.
 func (d *download) run(ctx context.Context) error {
 	d.completed.Store(d.part.total())
-	missing := d.part.missing(d.s.transfer.Chunk)
 	if err := checkSpace(d.part.Data.Name(), d.part.size-d.part.total()); err != nil {
 		return err
 	}
-	err := d.ranges(ctx, missing)
+	err := d.checkHead(ctx)
+	if err == nil {
+		err = d.ranges(ctx, d.part.missing(d.part.size, d.s.transfer.Chunk))
+	}
 	if !errors.Is(err, errNoRanges) {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,15 @@ func (src source) identity() string {
 	return src.url.Path + " " + nonce()
 }
 
+// isGGUF reports whether the blob is a GGUF file as a whole.
+func (src source) isGGUF() bool {
+	switch src.mediaType {
+	case store.MediaModel, store.MediaAdapter, store.MediaProjector, store.MediaDraft:
+		return true
+	}
+	return false
+}
+
 func (src source) progress(completed int64) puna.Progress {
 	return puna.Progress{Status: "pulling " + src.label, Digest: src.digest, Total: src.size, Completed: completed}
 }
@@ -77,21 +87,26 @@ func (j *job) fetchAll(ctx context.Context, sources []source) ([]store.Layer, er
 type fetcher struct {
 	*job
 	coming atomic.Int64 // blobs that are not all here
+	all    sync.Once    // of them were here
 }
 
 // arrived counts a blob that is here; after the last one only checks are left.
 func (f *fetcher) arrived() {
 	if f.coming.Add(-1) == 0 {
-		f.emit(puna.Progress{Status: "verifying sha256 digest"})
+		f.all.Do(func() { f.emit(puna.Progress{Status: "verifying sha256 digest"}) })
 	}
 }
 
-// fetch brings a blob. One that came damaged is downloaded once more.
+// fetch brings a blob. One that came damaged is downloaded once more, and so is one
+// whose beginning was refused: it may be damaged, too.
 func (f *fetcher) fetch(ctx context.Context, src source) (store.Layer, error) {
 	l, err := f.once(ctx, src)
-	if errors.Is(err, errDamaged) {
-		f.c.log().Warn("a layer came damaged and is downloaded again", "model", f.name.String(), "error", err)
+	damaged := errors.Is(err, errDamaged)
+	if damaged {
 		f.coming.Add(1)
+	}
+	if damaged || errors.As(err, new(refusal)) {
+		f.c.log().Warn("a layer came damaged, or isn't what it should be, and is downloaded again", "model", f.name.String(), "error", err)
 		l, err = f.once(ctx, src)
 	}
 	if errors.Is(err, errDamaged) {
@@ -102,13 +117,15 @@ func (f *fetcher) fetch(ctx context.Context, src source) (store.Layer, error) {
 
 // once takes the blob that the store has, or downloads it.
 func (f *fetcher) once(ctx context.Context, src source) (store.Layer, error) {
-	for {
+	for first := true; ; first = false {
 		if l, err := f.have(src); err != nil || l.Digest != "" {
 			return l, err
 		}
 		p, err := f.c.Store.OpenPartial(src.key())
 		if puna.KindOf(err) == puna.Conflict { // its owner brings it: look again soon
-			f.emit(src.progress(0))
+			if first {
+				f.emit(src.progress(0))
+			}
 			select {
 			case <-ctx.Done():
 				return store.Layer{}, context.Cause(ctx)
@@ -157,6 +174,9 @@ func (f *fetcher) download(ctx context.Context, src source, p *store.Partial) (s
 	stop := f.report(d)
 	err = d.run(ctx)
 	stop()
+	if errors.As(err, new(refusal)) {
+		err = errors.Join(err, part.Discard())
+	}
 	if err != nil {
 		return store.Layer{}, err
 	}
@@ -223,9 +243,7 @@ func digestOf(ctx context.Context, r io.ReaderAt, size int64) (string, error) {
 
 // validate checks the GGUF files among the layers, as loading them will.
 func (f *fetcher) validate(src source, path string) error {
-	switch src.mediaType {
-	case store.MediaModel, store.MediaAdapter, store.MediaProjector:
-	default:
+	if !src.isGGUF() {
 		return nil
 	}
 	file, err := gguf.Open(path)

@@ -91,7 +91,7 @@ func addLayers(t testing.TB, s *store.Store, model string, contents map[string]i
 	require.NoError(t, err)
 	defer c.Close()
 	var layers []store.Layer
-	for _, mediaType := range []string{store.MediaModel, store.MediaTemplate, store.MediaSystem} {
+	for _, mediaType := range []string{store.MediaModel, store.MediaDraft, store.MediaTemplate, store.MediaSystem} {
 		if r, ok := contents[mediaType]; ok {
 			l, _, err := c.Put(t.Context(), mediaType, r)
 			require.NoError(t, err)

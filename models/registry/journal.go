@@ -89,10 +89,12 @@ func (p *partial) record(x span) error {
 	return err
 }
 
-func (p *partial) missing(chunk int64) []span {
+// missing returns what of the first size bytes is to come, in pieces of at most
+// chunk bytes.
+func (p *partial) missing(size, chunk int64) []span {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.done.missing(p.size, chunk)
+	return p.done.missing(size, chunk)
 }
 
 func (p *partial) total() int64 {

@@ -49,7 +49,7 @@ func TestKill(t *testing.T) {
 	model := host(t, server) + "/library/m"
 	c := newClient(t, openStore(t, t.TempDir()))
 	rng := rand.New(rand.NewPCG(8, 9))
-	for i := range 25 {
+	for i := range 100 {
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestHelperPulls$")
 		cmd.Env = append(os.Environ(), killDir+"="+c.Store.Dir(), killModel+"="+model)
 		out, err := cmd.StdoutPipe()

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -36,9 +37,12 @@ type job struct {
 var huggingFace = []string{"hf.co", "huggingface.co"}
 
 func (c *Client) pull(ctx context.Context, req Request, emit emitter) error {
+	file, n, err := target(req)
+	if err != nil {
+		return err
+	}
 	emit(puna.Progress{Status: "pulling manifest"})
-	j := &job{c: c, emit: emit, slots: make(chan struct{}, c.Transfer.withDefaults().Connections)}
-	var err error
+	j := &job{c: c, emit: emit, name: n, slots: make(chan struct{}, c.Transfer.withDefaults().Connections)}
 	if j.change, err = c.Store.Begin(); err != nil {
 		return err
 	}
@@ -47,7 +51,7 @@ func (c *Client) pull(ctx context.Context, req Request, emit emitter) error {
 			c.log().Warn("what a pull left could not be removed", "model", req.Model, "error", err)
 		}
 	}()
-	manifest, err := j.route(ctx, req)
+	manifest, err := j.route(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -66,14 +70,25 @@ func (c *Client) pull(ctx context.Context, req Request, emit emitter) error {
 	return nil
 }
 
-// route brings all blobs of the model from where it is, and returns its manifest.
-func (j *job) route(ctx context.Context, req Request) ([]byte, error) {
-	if u, ok := fileAddress(req.Model); ok {
-		return j.pullAddress(ctx, u, req)
+// target reads what to pull: the address of a file, nil for a model at a registry,
+// and the name that the model gets.
+func target(req Request) (file *url.URL, n name.Name, err error) {
+	file, ok := fileAddress(req.Model)
+	switch {
+	case !ok:
+		n, err = parse(req)
+		return nil, n, err
+	case file.Scheme == "http" && !req.Insecure:
+		return nil, n, errInsecure
 	}
-	var err error
-	if j.name, err = parse(req); err != nil {
-		return nil, err
+	n, err = name.Parse(cmp.Or(req.As, nameOf(file)))
+	return file, n, err
+}
+
+// route brings all blobs of the model from where it is, and returns its manifest.
+func (j *job) route(ctx context.Context, file *url.URL) ([]byte, error) {
+	if file != nil {
+		return j.pullAddress(ctx, file)
 	}
 	if slices.Contains(huggingFace, strings.ToLower(j.name.Host)) {
 		return j.pullHuggingFace(ctx)

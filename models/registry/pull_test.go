@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
@@ -79,18 +80,27 @@ func TestPullErrors(t *testing.T) {
 		{Request{Model: "ftp://" + server + "/library/none", Insecure: true}, puna.Invalid, "ftp://"},
 	}
 	for _, x := range cases {
-		_, err := pullOnce(t, c, x.req)
+		statuses, err := pullOnce(t, c, x.req)
 		require.Equal(t, x.kind, puna.KindOf(err), err)
 		require.ErrorContains(t, err, x.text)
+		if x.kind == puna.Invalid {
+			require.Empty(t, statuses, "a request that is wrong has no progress")
+		}
 	}
 }
 
 // TestPullRefusesBrokenModels: a blob with the right digest may still hold no model.
 func TestPullRefusesBrokenModels(t *testing.T) {
+	for _, mediaType := range []string{store.MediaModel, store.MediaDraft} {
+		t.Run(mediaType, func(t *testing.T) { testBroken(t, mediaType) })
+	}
+}
+
+func testBroken(t *testing.T, mediaType string) {
 	registry := newRegistry(t)
 	s := openStore(t, t.TempDir())
 	model := host(t, serve(t, registry)) + "/library/broken"
-	m := addLayers(t, s, model, mapOf(store.MediaModel, "GGUF, but not really"))
+	m := addLayers(t, s, model, mapOf(mediaType, "GGUF, but not really"))
 	_, err := collect(newClient(t, s).Push(t.Context(), Request{Model: model, Insecure: true}))
 	require.NoError(t, err)
 
@@ -187,6 +197,27 @@ func TestPullsTogether(t *testing.T) {
 	require.Zero(t, failed.Load())
 	checkModel(t, openStore(t, dir), model, want)
 	require.Equal(t, want.Size(), f.served.Load())
+}
+
+// TestWaitingForAnotherPull reports once, not each time that it looks.
+func TestWaitingForAnotherPull(t *testing.T) {
+	registry := newRegistry(t)
+	want := publish(t, registry, 16)
+	model := host(t, serve(t, registry)) + "/library/m"
+	c := newClient(t, openStore(t, t.TempDir()))
+	digest := want.Layers[0].Digest
+	p, err := c.Store.OpenPartial(source{digest: digest}.key())
+	require.NoError(t, err)
+	time.AfterFunc(50*time.Millisecond, func() { assert.NoError(t, p.Close()) })
+	reports := 0
+	for p, err := range c.Pull(t.Context(), Request{Model: model, Insecure: true}) {
+		require.NoError(t, err)
+		if p.Digest == digest && p.Completed == 0 {
+			reports++
+		}
+	}
+	require.LessOrEqual(t, reports, 2, "one while it waits, one when it begins")
+	checkModel(t, c.Store, model, want)
 }
 
 func TestJournal(t *testing.T) {
