@@ -75,8 +75,10 @@ func (f *File) Recurrent() bool {
 	return slices.Contains(recurrentArchs, f.Arch()) || slices.Contains(hybridArchs, f.Arch())
 }
 
-// checkArch says whether llama.cpp runs the architecture.
-func (f *File) checkArch() error {
+// CheckArch says whether llama.cpp runs the architecture, as [File.Validate] does
+// among all else: parts of a split model can't be checked further. Errors:
+// [puna.Unsupported] with an [ArchError], [puna.Invalid].
+func (f *File) CheckArch() error {
 	arch := f.Arch()
 	if arch == "" {
 		return f.failf("general.architecture", "the file doesn't name its architecture")

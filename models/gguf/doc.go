@@ -10,7 +10,9 @@
 // error here. A file that passes both may still be refused by llama.cpp (a tensor
 // missing, say), with an error that it reports in an orderly way.
 //
-// Tensor data is never read; a header takes as much memory as it has bytes in the
+// [File.Inspect] describes a file for people; [Join] makes one file of a split model.
+//
+// Tensor data is never read but by [Join]; a header takes as much memory as it has bytes in the
 // file, at most [MaxHeader]. A [File] holds no descriptor, needs no closing, and is
 // safe for concurrent use. Versions 2 and 3, little endian.
 package gguf

@@ -34,10 +34,20 @@ func (f *File) openParts(o Options) error {
 	}
 	f.Parts = []string{f.Path}
 	for i := 1; i < n; i++ {
-		if err := f.addPart(SplitPath(prefix, i, n), i, o); err != nil {
+		path := SplitPath(prefix, i, n)
+		part, err := openOne(path, o)
+		if err != nil {
+			return fmt.Errorf("part %d of %s: %w", i+1, f.Path, err)
+		}
+		if err := f.addPart(part, filepath.Clean(path), i); err != nil {
 			return err
 		}
 	}
+	return f.checkSplit()
+}
+
+// checkSplit checks that all tensors of a split model are there.
+func (f *File) checkSplit() error {
 	total, ok := f.Uint("split.tensors.count")
 	if !ok || total != uint64(len(f.Tensors)) {
 		return f.failf("split.tensors.count", "the parts hold %d tensors", len(f.Tensors))
@@ -61,11 +71,8 @@ func (f *File) splitCount() (int, error) {
 	return int(n), nil
 }
 
-func (f *File) addPart(path string, i int, o Options) error {
-	part, err := openOne(path, o)
-	if err != nil {
-		return fmt.Errorf("part %d of %s: %w", i+1, f.Path, err)
-	}
+// addPart makes the tensors of part i those of the model.
+func (f *File) addPart(part *File, path string, i int) error {
 	if no, _ := part.Get("split.no"); no.Value != uint16(i) {
 		return part.failf("split.no", "expected %d", i)
 	}
@@ -73,7 +80,7 @@ func (f *File) addPart(path string, i int, o Options) error {
 		return puna.Errorf(puna.Invalid, "%s: the parts are too large", f.Path)
 	}
 	f.Size += part.Size
-	f.Parts = append(f.Parts, filepath.Clean(path))
+	f.Parts = append(f.Parts, path)
 	for _, t := range part.Tensors {
 		if f.Tensor(t.Name) != nil {
 			return puna.Errorf(puna.Invalid, "%s: the tensor %q is in an earlier part too", path, t.Name)

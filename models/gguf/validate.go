@@ -39,7 +39,7 @@ func (f *File) Validate() error {
 
 func (f *File) checkModel() error {
 	for _, check := range []func() error{
-		f.checkArch, f.checkNumbers, f.checkArrays, f.checkHeads, f.checkRope, f.checkExperts,
+		f.CheckArch, f.checkNumbers, f.checkArrays, f.checkHeads, f.checkRope, f.checkExperts,
 		f.checkStates, f.checkSpecial, f.checkGraph, f.checkVocab, f.checkTensorTypes, f.checkShapes,
 	} {
 		if err := check(); err != nil {

@@ -279,7 +279,8 @@ func TestOtherFiles(t *testing.T) {
 	assert.ErrorContains(t, f.Validate(), "holds no model")
 }
 
-func BenchmarkOpen(b *testing.B) {
+// bigVocabulary writes a model with 150,000 tokens.
+func bigVocabulary(t testing.TB) (path string) {
 	kvs := with(with(llamaKV(), "tokenizer.ggml.tokens", nil), "tokenizer.ggml.scores", nil)
 	tokens, scores, types := make([]string, 150_000), make([]float32, 150_000), make([]int32, 150_000)
 	var merges []string
@@ -293,7 +294,11 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	tensors := llamaTensors()
 	tensors[0] = tensor("token_embd.weight", F16, 8, uint64(len(tokens)))
-	path := writeFile(b, "big.gguf", encode(b, kvs, tensors))
+	return writeFile(t, "big.gguf", encode(t, kvs, tensors))
+}
+
+func BenchmarkOpen(b *testing.B) {
+	path := bigVocabulary(b)
 	for _, o := range []Options{{}, {MaxArray: 64}} {
 		b.Run(fmt.Sprintf("MaxArray=%d", o.MaxArray), func(b *testing.B) {
 			b.ReportAllocs()
