@@ -27,6 +27,9 @@ type source struct {
 	url       *url.URL
 	version   string // a validator of what is there, for content without a digest
 	label     string // what the user reads: 12 digits of the digest, or a file's name
+
+	parts []source // files that are joined to the blob; the other fields but label and mediaType are theirs
+	part  bool     // it is one of them
 }
 
 // key names the partial blob of the source.
@@ -51,13 +54,24 @@ func (src source) identity() string {
 	return src.url.Path + " " + nonce()
 }
 
-// isGGUF reports whether the blob is a GGUF file as a whole.
+// isGGUF reports whether the blob is a GGUF file, as a whole or in part.
 func (src source) isGGUF() bool {
 	switch src.mediaType {
 	case store.MediaModel, store.MediaAdapter, store.MediaProjector, store.MediaDraft:
 		return true
 	}
-	return false
+	return src.part
+}
+
+// check checks a GGUF file's header; of a part, what it tells by itself.
+func (src source) check(file *gguf.File) error {
+	switch {
+	case !src.part:
+		return file.Validate()
+	case file.Arch() == "": // the first part has it
+		return nil
+	}
+	return file.CheckArch()
 }
 
 func (src source) progress(completed int64) puna.Progress {
@@ -71,7 +85,9 @@ var errDamaged = errors.New("digest mismatch")
 func (j *job) fetchAll(ctx context.Context, sources []source) ([]store.Layer, error) {
 	layers := make([]store.Layer, len(sources))
 	f := &fetcher{job: j}
-	f.coming.Store(int64(len(sources)))
+	for _, src := range sources {
+		f.coming.Add(int64(max(1, len(src.parts))))
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cap(j.slots))
 	for i, src := range sources {
@@ -97,29 +113,55 @@ func (f *fetcher) arrived() {
 	}
 }
 
-// fetch brings a blob. One that came damaged is downloaded once more, and so is one
-// whose beginning was refused: it may be damaged, too.
+// fetch brings a blob.
 func (f *fetcher) fetch(ctx context.Context, src source) (store.Layer, error) {
-	l, err := f.once(ctx, src)
+	if len(src.parts) > 0 {
+		return f.join(ctx, src)
+	}
+	return twice(f, func() (store.Layer, error) { return f.once(ctx, src) })
+}
+
+// twice downloads what came damaged once more, and what was refused by its beginning:
+// that may be damaged, too.
+func twice[T any](f *fetcher, once func() (T, error)) (T, error) {
+	got, err := once()
 	damaged := errors.Is(err, errDamaged)
 	if damaged {
 		f.coming.Add(1)
 	}
 	if damaged || errors.As(err, new(refusal)) {
 		f.c.log().Warn("a layer came damaged, or isn't what it should be, and is downloaded again", "model", f.name.String(), "error", err)
-		l, err = f.once(ctx, src)
+		got, err = once()
 	}
 	if errors.Is(err, errDamaged) {
 		err = puna.Errorf(puna.Unavailable, "%w: it was removed: pull again; if that doesn't help, something on the way changes data", err)
 	}
-	return l, err
+	return got, err
 }
 
 // once takes the blob that the store has, or downloads it.
 func (f *fetcher) once(ctx context.Context, src source) (store.Layer, error) {
+	p, l, err := f.claim(ctx, src)
+	if p == nil {
+		return l, err
+	}
+	defer p.Close()
+	digest, err := f.download(ctx, src, p)
+	if err != nil {
+		return store.Layer{}, err
+	}
+	if err := f.validate(src, p.Data.Name()); err != nil {
+		return store.Layer{}, errors.Join(err, p.Discard())
+	}
+	return f.change.PutPartial(ctx, src.mediaType, digest, p)
+}
+
+// claim makes this pull the owner of a partial blob, as soon as no other is. Where the
+// store has the blob by then, p is nil.
+func (f *fetcher) claim(ctx context.Context, src source) (p *store.Partial, l store.Layer, err error) {
 	for first := true; ; first = false {
 		if l, err := f.have(src); err != nil || l.Digest != "" {
-			return l, err
+			return nil, l, err
 		}
 		p, err := f.c.Store.OpenPartial(src.key())
 		if puna.KindOf(err) == puna.Conflict { // its owner brings it: look again soon
@@ -128,25 +170,24 @@ func (f *fetcher) once(ctx context.Context, src source) (store.Layer, error) {
 			}
 			select {
 			case <-ctx.Done():
-				return store.Layer{}, context.Cause(ctx)
+				return nil, l, context.Cause(ctx)
 			case <-time.After(f.s.transfer.Report):
 			}
 			continue
 		}
 		if err != nil {
-			return store.Layer{}, err
+			return nil, l, err
 		}
-		defer p.Close()
 		if l, err := f.have(src); err != nil || l.Digest != "" { // the owner was done just now
-			return l, errors.Join(err, p.Discard())
+			return nil, l, errors.Join(err, p.Discard())
 		}
-		return f.download(ctx, src, p)
+		return p, l, nil
 	}
 }
 
 // have takes a blob that the store has; the zero layer if it hasn't.
 func (f *fetcher) have(src source) (store.Layer, error) {
-	if src.digest == "" {
+	if src.digest == "" || src.part {
 		return store.Layer{}, nil
 	}
 	l, err := f.change.Use(src.mediaType, src.digest)
@@ -165,10 +206,12 @@ func (f *fetcher) have(src source) (store.Layer, error) {
 	return l, err
 }
 
-func (f *fetcher) download(ctx context.Context, src source, p *store.Partial) (store.Layer, error) {
+// download brings all of a partial blob and returns its digest. What isn't what it
+// should be is removed.
+func (f *fetcher) download(ctx context.Context, src source, p *store.Partial) (digest string, err error) {
 	part, err := openPartial(p, src.identity(), src.size)
 	if err != nil {
-		return store.Layer{}, diskError(p.Data.Name(), src.size, err)
+		return "", diskError(p.Data.Name(), src.size, err)
 	}
 	d := &download{s: f.s, src: src, part: part, slots: f.slots, data: wrapData(p.Data)}
 	stop := f.report(d)
@@ -178,10 +221,18 @@ func (f *fetcher) download(ctx context.Context, src source, p *store.Partial) (s
 		err = errors.Join(err, part.Discard())
 	}
 	if err != nil {
-		return store.Layer{}, err
+		return "", err
 	}
 	f.arrived()
-	return f.accept(ctx, src, part)
+	digest, err = digestOf(ctx, p.Data, src.size)
+	if err != nil {
+		return "", diskError(p.Data.Name(), 0, err)
+	}
+	if src.digest != "" && src.digest != digest {
+		err = fmt.Errorf("%w: the data from %s has %s, not %s", errDamaged, src.url.Host, digest, src.digest)
+		return "", errors.Join(err, p.Discard())
+	}
+	return digest, nil
 }
 
 // wrapData lets tests make a disk fail.
@@ -210,22 +261,6 @@ func (f *fetcher) report(d *download) (stop func()) {
 		}
 	}()
 	return func() { close(end); <-ended }
-}
-
-// accept makes a complete download a blob of the store, if it is what it should be.
-// What isn't is removed.
-func (f *fetcher) accept(ctx context.Context, src source, part *partial) (store.Layer, error) {
-	got, err := digestOf(ctx, part.Data, src.size)
-	if err != nil {
-		return store.Layer{}, diskError(part.Data.Name(), 0, err)
-	}
-	if src.digest != "" && src.digest != got {
-		return store.Layer{}, errors.Join(fmt.Errorf("%w: the data from %s has %s, not %s", errDamaged, src.url.Host, got, src.digest), part.Discard())
-	}
-	if err := f.validate(src, part.Data.Name()); err != nil {
-		return store.Layer{}, errors.Join(err, part.Discard())
-	}
-	return f.change.PutPartial(ctx, src.mediaType, got, part.Partial)
 }
 
 func digestOf(ctx context.Context, r io.ReaderAt, size int64) (string, error) {

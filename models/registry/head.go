@@ -25,7 +25,7 @@ func (d *download) checkHead(ctx context.Context) error {
 		return h.err
 	}
 	if err == nil {
-		err = file.Validate()
+		err = d.src.check(file)
 	}
 	if err != nil {
 		return refusal{err}

@@ -8,9 +8,11 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/gguf"
 	"github.com/puna-ai/puna/models/store"
 )
 
@@ -61,7 +63,7 @@ func (j *job) pullFiles(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model '%s': %w", j.name, err)
 	}
-	sources := []source{j.fileSource(weights, store.MediaModel)}
+	sources := []source{j.weightsSource(weights)}
 	if projector, ok := chooseProjector(files); ok {
 		sources = append(sources, j.fileSource(projector, store.MediaProjector))
 	}
@@ -139,9 +141,25 @@ func (j *job) fileSource(f repoFile, mediaType string) source {
 	return src
 }
 
+// weightsSource says where the weights come from, one file or several.
+func (j *job) weightsSource(files []repoFile) source {
+	if len(files) == 1 {
+		return j.fileSource(files[0], store.MediaModel)
+	}
+	whole := source{mediaType: store.MediaModel, label: path.Base(files[0].Path)}
+	for _, f := range files {
+		src := j.fileSource(f, "")
+		src.part = true
+		whole.parts = append(whole.parts, src)
+		whole.size += src.size
+	}
+	return whole
+}
+
 // chooseWeights finds the file that a tag asks for: its whole name, or its
-// quantization; "latest" stands for the best of [quants].
-func chooseWeights(files []repoFile, tag string) (repoFile, error) {
+// quantization; "latest" stands for the best of [quants]. Of a split model it returns
+// all parts.
+func chooseWeights(files []repoFile, tag string) ([]repoFile, error) {
 	var models []repoFile
 	var names []string
 	for _, f := range files {
@@ -150,7 +168,7 @@ func chooseWeights(files []repoFile, tag string) (repoFile, error) {
 		}
 	}
 	if len(models) == 0 {
-		return repoFile{}, puna.Errorf(puna.NotFound, "the repository has no GGUF files")
+		return nil, puna.Errorf(puna.NotFound, "the repository has no GGUF files")
 	}
 	wanted := []string{tag}
 	if strings.EqualFold(tag, "latest") {
@@ -158,22 +176,40 @@ func chooseWeights(files []repoFile, tag string) (repoFile, error) {
 	}
 	for _, quant := range wanted {
 		for _, f := range models {
-			if !f.is(quant) {
-				continue
+			if f.is(quant) {
+				return allParts(models, f)
 			}
-			if splitFile.MatchString(f.Path) {
-				return f, puna.Errorf(puna.Unsupported, "%s is one of several files of a split model: join them with llama.cpp's llama-gguf-split, and create a model from the result", f.Path)
-			}
-			return f, nil
 		}
 	}
 	if strings.EqualFold(tag, "latest") && len(models) == 1 {
-		return models[0], nil
+		return allParts(models, models[0])
 	}
-	return repoFile{}, puna.Errorf(puna.NotFound, "no file is %s: there are %s", tag, strings.Join(names, ", "))
+	return nil, puna.Errorf(puna.NotFound, "no file is %s: there are %s", tag, strings.Join(names, ", "))
 }
 
-var splitFile = regexp.MustCompile(`-\d{5}-of-\d{5}\.gguf$`)
+var splitFile = regexp.MustCompile(`^(.*)-\d{5}-of-(\d{5})\.gguf$`)
+
+// allParts returns the files of the model that a file belongs to, in order.
+func allParts(models []repoFile, f repoFile) ([]repoFile, error) {
+	m := splitFile.FindStringSubmatch(f.Path)
+	if m == nil {
+		return []repoFile{f}, nil
+	}
+	n, _ := strconv.Atoi(m[2]) // five digits
+	var parts []repoFile
+	for i := range n {
+		name := gguf.SplitPath(m[1], i, n)
+		k := slices.IndexFunc(models, func(f repoFile) bool { return f.Path == name })
+		if k < 0 {
+			return nil, puna.Errorf(puna.NotFound, "%s is a part of a model of which the repository lacks %s", f.Path, name)
+		}
+		parts = append(parts, models[k])
+	}
+	if len(parts) == 0 {
+		return nil, puna.Errorf(puna.Invalid, "%s can't be one of no parts", f.Path)
+	}
+	return parts, nil
+}
 
 func (f repoFile) isGGUF() bool {
 	return f.Type == "file" && strings.EqualFold(path.Ext(f.Path), ".gguf")
