@@ -15,7 +15,8 @@ import (
 	"github.com/puna-ai/puna/models/name"
 )
 
-// Copy gives a model a second name, replacing what had it.
+// Copy gives a model a second name, replacing what had it. The manifest is copied byte
+// for byte, so both have the same digest.
 func (s *Store) Copy(from, to name.Name) error {
 	c, err := s.Begin()
 	if err != nil {
@@ -34,7 +35,8 @@ func (s *Store) Copy(from, to name.Name) error {
 			return incomplete(from, digest, err)
 		}
 	}
-	return c.Commit(to, m.Config, m.Layers)
+	_, err = c.CommitManifest(to, m.Raw)
+	return err
 }
 
 // Delete removes a model, and each blob of it that nothing else uses. A model that
