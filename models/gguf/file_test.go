@@ -3,7 +3,9 @@ package gguf
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -268,6 +270,10 @@ func exercise(t testing.TB, data []byte) bool {
 	}
 	f.ParameterCount()
 	f.FileType()
+	described := f.Inspect()
+	require.NoError(t, described.Write(io.Discard, true))
+	_, err = json.Marshal(described)
+	require.NoError(t, err)
 	err = f.Validate()
 	if err != nil {
 		kind := puna.KindOf(err)

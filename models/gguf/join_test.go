@@ -13,7 +13,7 @@ import (
 )
 
 // splitInto encodes a model as n parts, metadata in the first.
-func splitInto(t *testing.T, n int, kvs []KV, tensors []TensorData) []Part {
+func splitInto(t testing.TB, n int, kvs []KV, tensors []TensorData) []Part {
 	parts := make([]Part, n)
 	for i := range parts {
 		var own []KV
@@ -37,6 +37,28 @@ func TestJoin(t *testing.T) {
 	f, err := decode(out.Bytes())
 	require.NoError(t, err)
 	assert.NoError(t, f.Validate())
+}
+
+// FuzzJoin joins two parts: what comes of it is a file that can be read.
+func FuzzJoin(f *testing.F) {
+	parts := splitInto(f, 2, adapterKV(), []TensorData{tensor("a", F32, 8, 2), tensor("b", Q4_0, 32, 2)})
+	var texts [2][]byte
+	for i, p := range parts {
+		texts[i] = make([]byte, p.Size)
+		_, err := p.ReadAt(texts[i], 0)
+		require.NoError(f, err)
+	}
+	f.Add(texts[0], texts[1])
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		var out bytes.Buffer
+		err := Join(t.Context(), &out, []Part{{bytes.NewReader(a), int64(len(a)), "a"}, {bytes.NewReader(b), int64(len(b)), "b"}})
+		if err != nil {
+			require.Equal(t, puna.Invalid, puna.KindOf(err), err)
+			return
+		}
+		_, err = decode(out.Bytes())
+		require.NoError(t, err)
+	})
 }
 
 func TestJoinErrors(t *testing.T) {
