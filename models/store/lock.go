@@ -62,8 +62,7 @@ func (s *Store) newLease() (*os.File, error) {
 		return nil, fileError(err)
 	}
 	if err := flock(f, syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fileError(err)
+		return nil, fileError(errors.Join(err, os.Remove(f.Name()), f.Close()))
 	}
 	return f, nil
 }
