@@ -1,9 +1,6 @@
 package registry
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,83 +9,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/registry/registrytest"
 )
 
-// auth asks for tokens, which it gives for signatures as Ollama's registry does. A
-// token is good for some requests.
-type auth struct {
-	t      testing.TB
-	next   http.Handler
-	realm  string // "": this server's /token
-	issued atomic.Int64
-	asked  atomic.Int64 // requests since the newest token
-}
-
-const tokenLife = 25
-
-// valid accepts the newest token and, for requests under way, the one before.
-func (a *auth) valid(header string) bool {
-	issued := a.issued.Load()
-	if header != fmt.Sprintf("Bearer t%d", issued) && header != fmt.Sprintf("Bearer t%d", issued-1) {
-		return false
-	}
-	return a.asked.Add(1) <= tokenLife
-}
-
-func newAuth(t testing.TB, next http.Handler) *auth { return &auth{t: t, next: next} }
-
-func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/token" {
-		a.give(w, r)
-		return
-	}
-	if r.Header.Get("Authorization") == "" && r.URL.Query().Get("signature") == "secret" { // the storage's way
-		a.next.ServeHTTP(w, r)
-		return
-	}
-	if !a.valid(r.Header.Get("Authorization")) {
-		realm := a.realm
-		if realm == "" {
-			realm = "http://" + r.Host + "/token"
-		}
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s",service="test",scope="repository:library/m:pull repository:library/m:push"`, realm))
-		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"sign in"}]}`, http.StatusUnauthorized)
-		return
-	}
-	a.next.ServeHTTP(w, r)
-}
-
-// give checks a signature and gives a token.
-func (a *auth) give(w http.ResponseWriter, r *http.Request) {
-	public, signature, _ := strings.Cut(r.Header.Get("Authorization"), ":")
-	blob, err := base64.StdEncoding.DecodeString(public)
-	if err == nil {
-		var key ssh.PublicKey
-		if key, err = ssh.ParsePublicKey(blob); err == nil {
-			var raw []byte
-			raw, err = base64.StdEncoding.DecodeString(signature)
-			data := "GET,http://" + r.Host + r.URL.String() + ",ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ=="
-			if err == nil {
-				err = key.Verify([]byte(data), &ssh.Signature{Format: key.Type(), Blob: raw})
-			}
-		}
-	}
-	query := r.URL.Query()
-	if err != nil || query.Get("service") != "test" || len(query["scope"]) != 2 || query.Get("ts") == "" || query.Get("nonce") == "" {
-		http.Error(w, "bad signature", http.StatusUnauthorized)
-		return
-	}
-	a.asked.Store(0)
-	json.NewEncoder(w).Encode(map[string]string{"token": fmt.Sprintf("t%d", a.issued.Add(1))})
-}
-
 func TestAuthorization(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 4)
-	a := newAuth(t, registry)
+	a := &registrytest.Auth{Next: registry}
 	model := host(t, serve(t, a)) + "/library/m"
 	c := newClient(t, openStore(t, t.TempDir()))
 	_, err := pullOnce(t, c, Request{Model: model, Insecure: true})
@@ -114,8 +43,8 @@ func TestAuthorization(t *testing.T) {
 func TestSignatureStaysHome(t *testing.T) {
 	var reached atomic.Bool
 	other := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
-	a := newAuth(t, newRegistry(t))
-	a.realm = other.URL + "/token"
+	a := &registrytest.Auth{Next: registrytest.New(t)}
+	a.Realm = other.URL + "/token"
 	c := newClient(t, openStore(t, t.TempDir()))
 	_, err := pullOnce(t, c, Request{Model: host(t, serve(t, a)) + "/library/m", Insecure: true})
 	require.Equal(t, puna.Forbidden, puna.KindOf(err))

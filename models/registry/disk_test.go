@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/registry/registrytest"
 )
 
 // fullAfter is a disk that takes so many bytes.
@@ -27,9 +28,9 @@ func (w fullAfter) WriteAt(p []byte, at int64) (int, error) {
 // TestDiskFull: neither a disk that is full from the start nor one that fills up
 // meanwhile loses what has come.
 func TestDiskFull(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 20)
-	f := newFaults(t, registry, 1, 0, "")
+	f := registrytest.NewFaults(t, registry, 1, 0, "")
 	model := host(t, serve(t, f)) + "/library/m"
 	c := newClient(t, openStore(t, t.TempDir()))
 
@@ -54,7 +55,7 @@ func TestDiskFull(t *testing.T) {
 
 	recorded := recordedBytes(t, c)
 	require.Positive(t, recorded)
-	f.served.Store(0)
+	f.Served.Store(0)
 	_, err = pullOnce(t, c, Request{Model: model, Insecure: true})
 	require.NoError(t, err)
 	checkModel(t, c.Store, model, want)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/registry/registrytest"
 )
 
 const schedules = 200
@@ -18,18 +19,18 @@ const schedules = 200
 // TestFaults pulls through random schedules of faults. Each pull ends in a whole
 // model, or in a clear error and a state from which a pull without faults goes on.
 func TestFaults(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 1)
 	for seed := range uint64(schedules) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 2))
-			f := newFaults(t, newAuth(t, registry), seed, 0.7*rng.Float64(), "")
+			f := registrytest.NewFaults(t, &registrytest.Auth{Next: registry}, seed, 0.7*rng.Float64(), "")
 			model := host(t, serve(t, f)) + "/library/m"
 			c := newClient(t, openStore(t, t.TempDir()))
 			c.Transfer.Stall = stall
 			statuses, err := pullOnce(t, c, Request{Model: model, Insecure: true})
-			require.False(t, f.leaked.Load())
+			require.False(t, f.Leaked.Load())
 			checkBlobs(t, c.Store)
 			if err == nil {
 				require.Equal(t, "success", statuses[len(statuses)-1])
@@ -41,14 +42,14 @@ func TestFaults(t *testing.T) {
 			require.Equal(t, puna.NotFound, puna.KindOf(missing))
 
 			recorded := recordedBytes(t, c)
-			calm := newFaults(t, registry, seed, 0, "") // another host: blobs are known by their digests
+			calm := registrytest.NewFaults(t, registry, seed, 0, "") // another host: blobs are known by their digests
 			model = host(t, serve(t, calm)) + "/library/m"
 			c.Transfer.Stall = 0
 			_, err = pullOnce(t, c, Request{Model: model, Insecure: true})
 			require.NoError(t, err)
 			checkModel(t, c.Store, model, want)
-			if !f.corrupted.Load() {
-				require.LessOrEqual(t, calm.served.Load(), want.Size()-recorded, "what had come was downloaded again")
+			if !f.Corrupted.Load() {
+				require.LessOrEqual(t, calm.Served.Load(), want.Size()-recorded, "what had come was downloaded again")
 			}
 		})
 	}
@@ -83,19 +84,19 @@ func recordedBytes(t testing.TB, c *Client) (n int64) {
 
 // TestEachFault has one kind of fault in the way of every third request.
 func TestEachFault(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 2)
-	for i, kind := range kinds {
+	for i, kind := range registrytest.Kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			f := newFaults(t, registry, uint64(i), 0.3, kind)
+			f := registrytest.NewFaults(t, registry, uint64(i), 0.3, kind)
 			model := host(t, serve(t, f)) + "/library/m"
 			c := newClient(t, openStore(t, t.TempDir()))
 			c.Transfer.Tries, c.Transfer.Stall = 100, stall
 			_, err := pullOnce(t, c, Request{Model: model, Insecure: true})
 			if kind == "corrupt" && err != nil {
 				require.ErrorIs(t, err, errDamaged)
-				f.calm()
+				f.Calm()
 				_, err = pullOnce(t, c, Request{Model: model, Insecure: true})
 			}
 			require.NoError(t, err)
@@ -110,8 +111,8 @@ func TestPushFaults(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 3))
-			registry := newRegistry(t)
-			f := newFaults(t, newAuth(t, registry), seed, 0.4*rng.Float64(), "")
+			registry := registrytest.New(t)
+			f := registrytest.NewFaults(t, &registrytest.Auth{Next: registry}, seed, 0.4*rng.Float64(), "")
 			model := host(t, serve(t, f)) + "/library/m"
 			c := newClient(t, openStore(t, t.TempDir()))
 			c.Transfer.Stall, c.Transfer.Answer = stall, stall
@@ -119,17 +120,17 @@ func TestPushFaults(t *testing.T) {
 			_, err := collect(c.Push(t.Context(), Request{Model: model, Insecure: true}))
 			if err != nil {
 				requireClear(t, err)
-				f.calm()
+				f.Calm()
 				c.Transfer.Stall, c.Transfer.Answer = 0, 0
 				_, err = collect(c.Push(t.Context(), Request{Model: model, Insecure: true}))
 			}
 			require.NoError(t, err)
-			f.calm()
+			f.Calm()
 			other := newClient(t, openStore(t, t.TempDir()))
 			_, err = pullOnce(t, other, Request{Model: model, Insecure: true})
 			require.NoError(t, err)
 			checkModel(t, other.Store, model, want)
-			require.False(t, f.leaked.Load())
+			require.False(t, f.Leaked.Load())
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/models/gguf"
+	"github.com/puna-ai/puna/models/registry/registrytest"
 	"github.com/puna-ai/puna/models/store"
 )
 
@@ -23,15 +24,15 @@ func TestRefusedEarly(t *testing.T) {
 	var file bytes.Buffer
 	require.NoError(t, gguf.Write(&file, []gguf.KV{{Key: "general.architecture", Value: "gptoss"}}, []gguf.TensorData{weights}))
 
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	s := openStore(t, t.TempDir())
-	f := newFaults(t, registry, 1, 0, "")
+	f := registrytest.NewFaults(t, registry, 1, 0, "")
 	model := host(t, serve(t, f)) + "/library/m"
 	m := addLayers(t, s, model, mapOf(store.MediaModel, file.String()))
 	_, err := collect(newClient(t, s).Push(t.Context(), Request{Model: model, Insecure: true}))
 	require.NoError(t, err)
 
-	f.served.Store(0)
+	f.Served.Store(0)
 	c := newClient(t, openStore(t, t.TempDir()))
 	_, err = pullOnce(t, c, Request{Model: model, Insecure: true})
 	require.ErrorContains(t, err, model)
@@ -39,7 +40,7 @@ func TestRefusedEarly(t *testing.T) {
 		require.Equal(t, puna.Unsupported, puna.KindOf(err), err)
 		require.ErrorAs(t, err, new(*gguf.ArchError))
 	}
-	require.Less(t, f.served.Load(), int64(size/4))
+	require.Less(t, f.Served.Load(), int64(size/4))
 	for _, path := range partials(t, c.Store) {
 		require.NotContains(t, path, m.Layers[0].Digest[7:])
 	}
@@ -76,7 +77,7 @@ func (w damagedWriter) Write(p []byte) (int, error) {
 
 // TestDamagedHead: a header that came damaged is no reason to refuse the model.
 func TestDamagedHead(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 50)
 	model := host(t, serve(t, damaging(registry, want.Layers[0].Digest))) + "/library/m"
 	c := newClient(t, openStore(t, t.TempDir()))
@@ -87,7 +88,7 @@ func TestDamagedHead(t *testing.T) {
 
 // TestVerifyingIsSaidOnce even where the last blob came damaged and comes again.
 func TestVerifyingIsSaidOnce(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 51)
 	model := host(t, serve(t, damaging(registry, want.Config.Digest))) + "/library/m"
 	c := newClient(t, openStore(t, t.TempDir()))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/internal/testmodel"
+	"github.com/puna-ai/puna/models/registry/registrytest"
 )
 
 // hub is a fake of Hugging Face: a repository user/repo, the files of which lie on
@@ -126,7 +127,7 @@ func TestHuggingFaceFiles(t *testing.T) {
 }
 
 func TestHuggingFaceManifest(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 42)
 	h := newHub(t, nil)
 	h.manifests = registry

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/registry/registrytest"
 )
 
 const (
@@ -43,7 +44,7 @@ func (w slow) Write(p []byte) (int, error) {
 
 // TestKill kills a pulling process again and again, at random moments.
 func TestKill(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 7)
 	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { registry.ServeHTTP(slow{w}, r) }))
 	model := host(t, server) + "/library/m"

@@ -15,11 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/registry/registrytest"
 	"github.com/puna-ai/puna/models/store"
 )
 
 func TestPull(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 10)
 	model := host(t, serve(t, registry)) + "/library/m"
 	c := newClient(t, openStore(t, t.TempDir()))
@@ -50,7 +51,7 @@ func TestPull(t *testing.T) {
 }
 
 func TestPullReplaces(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	server := serve(t, registry)
 	model := host(t, server) + "/library/m:latest"
 	c := newClient(t, openStore(t, t.TempDir()))
@@ -67,7 +68,7 @@ func TestPullReplaces(t *testing.T) {
 
 func TestPullErrors(t *testing.T) {
 	c := newClient(t, openStore(t, t.TempDir()))
-	server := host(t, serve(t, newRegistry(t)))
+	server := host(t, serve(t, registrytest.New(t)))
 	cases := []struct {
 		req  Request
 		kind puna.Kind
@@ -97,7 +98,7 @@ func TestPullRefusesBrokenModels(t *testing.T) {
 }
 
 func testBroken(t *testing.T, mediaType string) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	s := openStore(t, t.TempDir())
 	model := host(t, serve(t, registry)) + "/library/broken"
 	m := addLayers(t, s, model, mapOf(mediaType, "GGUF, but not really"))
@@ -137,7 +138,7 @@ func TestManifestsOfOthers(t *testing.T) {
 
 // TestServerWithoutRanges sends whole files only.
 func TestServerWithoutRanges(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 13)
 	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Range")
@@ -152,9 +153,9 @@ func TestServerWithoutRanges(t *testing.T) {
 
 // TestLeavingTheLoop ends a pull; what has come is used by the next one.
 func TestLeavingTheLoop(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 14)
-	f := newFaults(t, registry, 1, 0, "")
+	f := registrytest.NewFaults(t, registry, 1, 0, "")
 	model := host(t, serve(t, f)) + "/library/m"
 	c := newClient(t, openStore(t, t.TempDir()))
 	c.Transfer.Connections = 1
@@ -178,9 +179,9 @@ func TestLeavingTheLoop(t *testing.T) {
 
 // TestPullsTogether pull the same model into one store; its blobs come once.
 func TestPullsTogether(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 15)
-	f := newFaults(t, registry, 1, 0, "")
+	f := registrytest.NewFaults(t, registry, 1, 0, "")
 	model := host(t, serve(t, f)) + "/library/m"
 	dir := t.TempDir()
 	var group sync.WaitGroup
@@ -196,12 +197,12 @@ func TestPullsTogether(t *testing.T) {
 	group.Wait()
 	require.Zero(t, failed.Load())
 	checkModel(t, openStore(t, dir), model, want)
-	require.Equal(t, want.Size(), f.served.Load())
+	require.Equal(t, want.Size(), f.Served.Load())
 }
 
 // TestWaitingForAnotherPull reports once, not each time that it looks.
 func TestWaitingForAnotherPull(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	want := publish(t, registry, 16)
 	model := host(t, serve(t, registry)) + "/library/m"
 	c := newClient(t, openStore(t, t.TempDir()))

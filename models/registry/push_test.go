@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/registry/registrytest"
 	"github.com/puna-ai/puna/models/store"
 )
 
@@ -23,7 +24,7 @@ func mapOf(mediaType, content string) map[string]io.Reader {
 }
 
 func TestPush(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	model := host(t, serve(t, registry)) + "/me/mine:x"
 	c := newClient(t, openStore(t, t.TempDir()))
 	want := addModel(t, c.Store, model, 30)
@@ -51,7 +52,7 @@ func TestPush(t *testing.T) {
 
 func TestPushErrors(t *testing.T) {
 	c := newClient(t, openStore(t, t.TempDir()))
-	server := host(t, serve(t, newRegistry(t)))
+	server := host(t, serve(t, registrytest.New(t)))
 	statuses, err := collect(c.Push(t.Context(), Request{Model: server + "/me/none", Insecure: true}))
 	require.Equal(t, puna.NotFound, puna.KindOf(err))
 	require.Equal(t, []string{"retrieving manifest", "couldn't retrieve manifest"}, statuses)
@@ -63,7 +64,7 @@ func TestPushErrors(t *testing.T) {
 // TestPushDamagedBlob: the registry finds out, and the error says what to do.
 func TestPushDamagedBlob(t *testing.T) {
 	c := newClient(t, openStore(t, t.TempDir()))
-	model := host(t, serve(t, newRegistry(t))) + "/me/mine"
+	model := host(t, serve(t, registrytest.New(t))) + "/me/mine"
 	m := addModel(t, c.Store, model, 31)
 	path, err := c.Store.BlobPath(m.Layers[0].Digest)
 	require.NoError(t, err)
@@ -90,7 +91,7 @@ func TestSilentRegistry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var left atomic.Int64 // requests that aren't answered
-			registry := newRegistry(t)
+			registry := registrytest.New(t)
 			server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if !silent(r) || left.Add(-1) < 0 {
 					registry.ServeHTTP(w, r)
@@ -122,7 +123,7 @@ func TestSilentRegistry(t *testing.T) {
 // TestAnswerTakesLong: a registry that has everything may think longer than a
 // connection may stall.
 func TestAnswerTakesLong(t *testing.T) {
-	registry := newRegistry(t)
+	registry := registrytest.New(t)
 	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut {
 			time.Sleep(3 * stall)
@@ -169,9 +170,9 @@ func (r *storageRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 func TestPushToStorage(t *testing.T) {
-	r := &storageRegistry{Handler: newRegistry(t)}
+	r := &storageRegistry{Handler: registrytest.New(t)}
 	r.storage = serve(t, r).URL
-	server := serve(t, newAuth(t, r))
+	server := serve(t, &registrytest.Auth{Next: r})
 	c := newClient(t, openStore(t, t.TempDir()))
 	c.Transfer.Chunk = 1000
 	model := host(t, server) + "/me/mine"
