@@ -209,12 +209,14 @@ func TestWaitingForAnotherPull(t *testing.T) {
 	digest := want.Layers[0].Digest
 	p, err := c.Store.OpenPartial(source{digest: digest}.key())
 	require.NoError(t, err)
-	time.AfterFunc(50*time.Millisecond, func() { assert.NoError(t, p.Close()) })
 	reports := 0
-	for p, err := range c.Pull(t.Context(), Request{Model: model, Insecure: true}) {
+	for step, err := range c.Pull(t.Context(), Request{Model: model, Insecure: true}) {
 		require.NoError(t, err)
-		if p.Digest == digest && p.Completed == 0 {
-			reports++
+		if step.Digest != digest || step.Completed > 0 {
+			continue
+		}
+		if reports++; reports == 1 {
+			time.AfterFunc(20*c.Transfer.Report, func() { assert.NoError(t, p.Close()) })
 		}
 	}
 	require.LessOrEqual(t, reports, 2, "one while it waits, one when it begins")
