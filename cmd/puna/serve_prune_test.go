@@ -15,8 +15,6 @@ import (
 // A server that starts removes what dead processes and forgotten uploads left.
 func TestServePrunes(t *testing.T) {
 	for value, stays := range map[string]bool{"": false, "0": false, "false": false, "1": true, "true": true, "yes": true} {
-		t.Setenv("PUNA_NOPRUNE", "")
-		t.Setenv("OLLAMA_NOPRUNE", value)
 		models := t.TempDir()
 		blobs := filepath.Join(models, "blobs")
 		require.NoError(t, os.Mkdir(blobs, 0o755))
@@ -28,7 +26,7 @@ func TestServePrunes(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		stop() // serves nobody
-		c := configOf(map[string]string{"PUNA_HOST": "127.0.0.1:0", "OLLAMA_MODELS": models})
+		c := configOf(map[string]string{"PUNA_HOST": "127.0.0.1:0", "OLLAMA_MODELS": models, "OLLAMA_NOPRUNE": value})
 		assert.NoError(t, c.serve(ctx))
 		for _, path := range paths {
 			_, err := os.Stat(path)
