@@ -1,0 +1,422 @@
+package convert
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/puna-ai/puna"
+)
+
+// family is what models of one architecture of Hugging Face have in common.
+type family struct {
+	arch     string   // GGUF's name
+	ollama   string   // the architecture whose converter of Ollama's is used
+	rename   []string // of tensors, pairs, before Ollama's own
+	defaults config   // what config.json may leave out, as the transformers library has it
+	theta    float64  // of rope, likewise
+	needs    []string // keys of config.json beside those that all models need
+	tied     bool     // the output's weights are the embedding's unless config.json denies it
+	towers   bool     // there may be parts for images
+	permuted bool     // llama.cpp has the rows of queries and keys in another order
+	experts  []string // suffixes of the tensors of an expert, and the names of their stacks
+	global   string   // names of tensors, required
+	layer    string   // in each layer; names end in .weight unless they say .bias
+	may      string   // those that needn't be there
+	check    func(config) error
+	finish   func(*model) error
+}
+
+const (
+	attention   = "attn_norm attn_q attn_k attn_v attn_output ffn_norm"
+	feedForward = " ffn_gate ffn_up ffn_down"
+	biases      = "attn_q.bias attn_k.bias attn_v.bias attn_output.bias ffn_gate.bias ffn_up.bias ffn_down.bias"
+	mixture     = " ffn_gate_inp ffn_gate_exps ffn_up_exps ffn_down_exps"
+)
+
+func num(v float64) json.Number { return json.Number(fmt.Sprint(v)) }
+
+// families are the architectures that can be converted. Each is proved by its test.
+var families = map[string]family{
+	"LlamaForCausalLM": llamaFamily,
+	// Ollama's package doesn't know Mistral by its name. llama.cpp runs it as Llama.
+	"MistralForCausalLM": llamaFamily,
+	"MixtralForCausalLM": with(llamaFamily, func(f *family) {
+		f.ollama = "MixtralForCausalLM"
+		f.needs = []string{"num_local_experts", "num_experts_per_tok"}
+		f.layer, f.may = attention+mixture, "output"
+		f.rename = []string{"block_sparse_moe.gate.", "ffn_gate_inp.", "block_sparse_moe.experts.", "experts."}
+		// Ollama's package takes w2 for up and w3 for down.
+		f.experts = []string{"w1.weight", "ffn_gate_exps.weight", "w2.weight", "ffn_down_exps.weight", "w3.weight", "ffn_up_exps.weight"}
+		f.theta = 1e6
+	}),
+	"Qwen2ForCausalLM": qwen2Family,
+	// Ollama's package has Qwen 3 within multimodal models only.
+	"Qwen3ForCausalLM": qwen3Family,
+	"Qwen3MoeForCausalLM": with(qwen3Family, func(f *family) {
+		f.arch = "qwen3moe"
+		f.needs = []string{"num_experts", "num_experts_per_tok", "moe_intermediate_size"}
+		f.rename = append([]string{"mlp.gate.", "ffn_gate_inp.", "mlp.experts.", "experts."}, f.rename...)
+		f.experts = []string{"gate_proj.weight", "ffn_gate_exps.weight", "down_proj.weight", "ffn_down_exps.weight", "up_proj.weight", "ffn_up_exps.weight"}
+		f.layer = attention + mixture + " attn_q_norm attn_k_norm"
+		f.check = checkQwen3Moe
+		f.finish = finishQwen3Moe
+	}),
+	"GemmaForCausalLM":  gemmaFamily,
+	"Gemma2ForCausalLM": gemma2Family,
+	"Gemma3ForCausalLM": gemma3Family,
+	// Images need a projector besides; this is the part that reads and writes text.
+	"Gemma3ForConditionalGeneration": with(gemma3Family, func(f *family) {
+		f.towers = true
+		f.rename = []string{"model.language_model.", "model.", "language_model.", ""}
+	}),
+	"Phi3ForCausalLM": phi3Family,
+	"BertModel":       bertFamily,
+	"CohereForCausalLM": {
+		arch: "command-r", ollama: "CohereForCausalLM", theta: 10000, tied: true,
+		defaults: config{"logit_scale": num(0.0625), "layer_norm_eps": num(1e-5)},
+		global:   "token_embd output_norm",
+		layer:    "attn_norm attn_q attn_k attn_v attn_output" + feedForward,
+		may:      "attn_q_norm attn_k_norm",
+	},
+}
+
+// with returns a changed copy.
+func with(f family, change func(*family)) family {
+	f.defaults = maps.Clone(f.defaults)
+	change(&f)
+	return f
+}
+
+var llamaFamily = family{
+	arch: "llama", ollama: "LlamaForCausalLM", theta: 10000, permuted: true,
+	defaults: config{"rms_norm_eps": num(1e-6)},
+	global:   "token_embd output_norm", layer: attention + feedForward, may: "output.weight " + biases,
+}
+
+var qwen2Family = family{
+	arch: "qwen2", ollama: "Qwen2ForCausalLM", theta: 10000,
+	defaults: config{"rms_norm_eps": num(1e-6)},
+	global:   "token_embd output_norm", layer: attention + feedForward + " attn_q.bias attn_k.bias attn_v.bias", may: "output",
+}
+
+var qwen3Family = with(qwen2Family, func(f *family) {
+	f.arch = "qwen3"
+	f.rename = []string{"self_attn.q_norm", "attn_q_norm", "self_attn.k_norm", "attn_k_norm"}
+	f.defaults["head_dim"] = num(128)
+	f.layer = attention + feedForward + " attn_q_norm attn_k_norm"
+	f.may = "output attn_q.bias attn_k.bias attn_v.bias attn_output.bias"
+})
+
+var gemmaFamily = family{
+	arch: "gemma", ollama: "GemmaForCausalLM", theta: 10000, tied: true,
+	defaults: config{"head_dim": num(256), "rms_norm_eps": num(1e-6), "max_position_embeddings": num(8192)},
+	global:   "token_embd output_norm", layer: attention + feedForward,
+}
+
+var gemma2Family = with(gemmaFamily, func(f *family) {
+	f.arch, f.ollama = "gemma2", "Gemma2ForCausalLM"
+	f.defaults["sliding_window"] = num(4096)
+	f.defaults["query_pre_attn_scalar"] = num(256)
+	f.defaults["attn_logit_softcapping"] = num(50)
+	f.defaults["final_logit_softcapping"] = num(30)
+	f.layer += " post_attention_norm post_ffw_norm"
+	f.check = func(c config) error { return checkScale(c, 46) }
+})
+
+var gemma3Family = with(gemmaFamily, func(f *family) {
+	f.arch, f.ollama, f.theta = "gemma3", "Gemma3ForCausalLM", 1e6
+	f.defaults = config{
+		"head_dim": num(256), "rms_norm_eps": num(1e-6), "max_position_embeddings": num(131072), "hidden_size": num(2304),
+		"intermediate_size": num(9216), "num_hidden_layers": num(26), "num_attention_heads": num(8), "num_key_value_heads": num(4),
+		"sliding_window": num(4096), "query_pre_attn_scalar": num(256),
+	}
+	f.layer += " post_attention_norm post_ffw_norm attn_q_norm attn_k_norm"
+	f.may = "output"
+	f.check = checkGemma3
+	f.finish = finishGemma3
+})
+
+var phi3Family = family{
+	arch: "phi3", ollama: "Phi3ForCausalLM", theta: 10000,
+	defaults: config{"rms_norm_eps": num(1e-5)},
+	global:   "token_embd output_norm", layer: "attn_norm attn_qkv attn_output ffn_norm ffn_up ffn_down", may: "output",
+}
+
+var bertFamily = family{
+	arch: "bert", ollama: "BertModel",
+	defaults: config{"layer_norm_eps": num(1e-12), "type_vocab_size": num(2)},
+	rename:   []string{"bert.", ""},
+	global:   "token_embd position_embd token_types token_embd_norm token_embd_norm.bias",
+	layer: "attn_q attn_k attn_v attn_output attn_output_norm ffn_up ffn_down layer_output_norm " +
+		"attn_q.bias attn_k.bias attn_v.bias attn_output.bias attn_output_norm.bias ffn_up.bias ffn_down.bias layer_output_norm.bias",
+	check:  checkBert,
+	finish: finishBert,
+}
+
+// Architectures returns the architectures of Hugging Face that can be converted, as
+// config.json names them.
+func Architectures() []string { return slices.Sorted(maps.Keys(families)) }
+
+// familyOf returns the family of a model.
+func familyOf(c config) (family, error) {
+	names, _ := c["architectures"].([]any)
+	if len(names) == 0 {
+		return family{}, puna.Errorf(puna.Invalid, "config.json doesn't name the model's architecture (architectures): is it a model's folder?")
+	}
+	name := fmt.Sprint(names[0])
+	f, ok := families[name]
+	if !ok {
+		return family{}, puna.Errorf(puna.Unsupported, "models of the architecture %.100q can't be converted here, only %s can: get the model as a GGUF file",
+			name, strings.Join(Architectures(), ", "))
+	}
+	return f, nil
+}
+
+// checkScale checks how far attention is scaled: llama.cpp doesn't read it from the
+// file, but knows a model by its layers.
+func checkScale(c config, large uint64) error {
+	want := float64(c.headDim())
+	if c.count("num_hidden_layers") == large {
+		want = float64(c.count("hidden_size") / c.count("num_attention_heads"))
+	}
+	if scalar, ok := c.number("query_pre_attn_scalar"); !ok || scalar != want {
+		return puna.Errorf(puna.Unsupported, "config.json: query_pre_attn_scalar is %v, but llama.cpp scales attention by %v in a model of this size", c["query_pre_attn_scalar"], want)
+	}
+	return nil
+}
+
+// checkGemma3 checks what llama.cpp takes for granted: five layers with a window, then one
+// without, and the rope of windows.
+func checkGemma3(c config) error {
+	const pattern = 6
+	if n, ok := c.number("sliding_window_pattern"); ok && n != pattern {
+		return puna.Errorf(puna.Unsupported, "config.json: sliding_window_pattern is %v, but llama.cpp only runs Gemma 3 with %d", n, pattern)
+	}
+	types, _ := c["layer_types"].([]any)
+	for i, kind := range types {
+		if want := map[bool]string{true: "full_attention", false: "sliding_attention"}[(i+1)%pattern == 0]; kind != want {
+			return puna.Errorf(puna.Unsupported, "config.json: layer_types has %v for layer %d, but llama.cpp only runs Gemma 3 with every sixth layer full_attention", kind, i)
+		}
+	}
+	if base, ok := c.number("rope_local_base_freq"); ok && base != 10000 {
+		return puna.Errorf(puna.Unsupported, "config.json: rope_local_base_freq is %v, but llama.cpp only runs Gemma 3 with 10000", base)
+	}
+	return checkScale(c, 62)
+}
+
+// finishGemma3 says how many heads there are: Ollama's package knows them by the layers.
+func finishGemma3(m *model) error {
+	m.kv["gemma3.attention.head_count"] = uint32(m.config.count("num_attention_heads"))
+	m.kv["gemma3.attention.head_count_kv"] = uint32(m.config.count("num_key_value_heads"))
+	return nil
+}
+
+func checkQwen3Moe(c config) error {
+	if sparse, ok := c.number("decoder_sparse_step"); ok && sparse != 1 {
+		return puna.Errorf(puna.Unsupported, "config.json: decoder_sparse_step is %v, but llama.cpp needs experts in every layer", sparse)
+	}
+	if dense, _ := c["mlp_only_layers"].([]any); len(dense) > 0 {
+		return puna.Errorf(puna.Unsupported, "config.json: mlp_only_layers is %v, but llama.cpp needs experts in every layer", dense)
+	}
+	if norm, ok := c["norm_topk_prob"].(bool); !ok || !norm {
+		return puna.Errorf(puna.Unsupported, "config.json: norm_topk_prob is %v, but llama.cpp only runs Qwen 3 with true", c["norm_topk_prob"])
+	}
+	return nil
+}
+
+func finishQwen3Moe(m *model) error {
+	m.kv["qwen3moe.expert_count"] = uint32(m.config.count("num_experts"))
+	m.kv["qwen3moe.expert_used_count"] = uint32(m.config.count("num_experts_per_tok"))
+	m.kv["qwen3moe.expert_feed_forward_length"] = uint32(m.config.count("moe_intermediate_size"))
+	return nil
+}
+
+func checkBert(c config) error {
+	if kind := c.text("position_embedding_type"); kind != "" && kind != "absolute" {
+		return puna.Errorf(puna.Unsupported, "config.json: position_embedding_type is %q, but llama.cpp only runs BERT with absolute positions", kind)
+	}
+	if act := c.text("hidden_act"); act != "" && act != "gelu" {
+		return puna.Errorf(puna.Unsupported, "config.json: hidden_act is %q, but llama.cpp only runs BERT with gelu", act)
+	}
+	return nil
+}
+
+// finishBert says how the vectors of a text's tokens become one. Ollama's package lets a
+// pooling that it doesn't know pass as none.
+func finishBert(m *model) (err error) {
+	m.kv["bert.pooling_type"], m.kv["bert.normalize_embeddings"], err = readPooling(m.files)
+	m.kv["tokenizer.ggml.token_type_count"] = uint32(m.config.count("type_vocab_size"))
+	return err
+}
+
+// poolings are the ways of pooling that llama.cpp has, by what sentence-transformers
+// calls them, with llama.h's numbers.
+var poolings = map[string]uint32{"pooling_mode_mean_tokens": 1, "pooling_mode_cls_token": 2, "pooling_mode_lasttoken": 3}
+
+// readPooling reads the modules of a sentence-transformers model.
+func readPooling(f files) (pooling uint32, normalize bool, err error) {
+	var modules []struct{ Type, Path string }
+	found, err := f.json("modules.json", maxConfig, &modules)
+	if err != nil {
+		return 0, false, err
+	}
+	if !found {
+		return 0, false, puna.Errorf(puna.Invalid, "the folder has no modules.json, which says how a model of sentences makes a vector of tokens: "+
+			"add it with 1_Pooling/config.json from the model's page")
+	}
+	for _, m := range modules {
+		switch kind := m.Type[strings.LastIndex(m.Type, ".")+1:]; kind {
+		case "Transformer":
+		case "Normalize":
+			normalize = true
+		case "Pooling":
+			if pooling, err = readPoolingConfig(f, m.Path+"/config.json"); err != nil {
+				return 0, false, err
+			}
+		default:
+			return 0, false, puna.Errorf(puna.Unsupported, "modules.json has the module %.100q, which llama.cpp doesn't compute", m.Type)
+		}
+	}
+	return pooling, normalize, nil
+}
+
+func readPoolingConfig(f files, name string) (pooling uint32, err error) {
+	var c config
+	if found, err := f.json(name, maxConfig, &c); err != nil || !found {
+		if err == nil {
+			err = puna.Errorf(puna.Invalid, "modules.json names %s, which the folder hasn't: add it", name)
+		}
+		return 0, err
+	}
+	var on []string
+	for key := range c {
+		if strings.HasPrefix(key, "pooling_mode_") && c.bool(key) {
+			on = append(on, key)
+		}
+	}
+	if len(on) != 1 || poolings[on[0]] == 0 {
+		return 0, puna.Errorf(puna.Unsupported, "%s asks for the pooling %v; llama.cpp has one of mean_tokens, cls_token and lasttoken", name, slices.Sorted(slices.Values(on)))
+	}
+	return poolings[on[0]], nil
+}
+
+// rope writes how positions turn queries and keys. Ollama's converters leave that to each
+// family, and most forget something: a base that config.json doesn't state, scaling by
+// rope_type, heads that are longer than their share of the width.
+func (m *model) rope() error {
+	m.kv[m.arch+".attention.key_length"] = uint32(m.config.headDim())
+	m.kv[m.arch+".attention.value_length"] = uint32(m.config.headDim())
+	if m.family.theta == 0 {
+		return nil // positions are embedded
+	}
+	settings, scaling := m.config, m.config.sub("rope_scaling")
+	if p := m.config.sub("rope_parameters"); p != nil { // transformers 5
+		if full := p.sub("full_attention"); full != nil {
+			p = full
+		}
+		settings, scaling = p, p
+	}
+	theta := m.family.theta
+	if v, ok := settings.number("rope_theta"); ok {
+		theta = v
+	}
+	if theta <= 0 || theta > math.MaxFloat32 {
+		return puna.Errorf(puna.Invalid, "config.json: rope_theta is %v, not a number above 0", theta)
+	}
+	turned := float64(m.config.headDim())
+	for _, c := range []config{m.config, settings} {
+		if part, ok := c.number("partial_rotary_factor"); ok && part != 1 {
+			if m.arch != "phi3" || part <= 0 || part > 1 {
+				return puna.Errorf(puna.Unsupported, "config.json: partial_rotary_factor is %v, but llama.cpp turns whole heads of %s models", part, m.arch)
+			}
+			turned = math.Trunc(float64(m.config.headDim()) * part)
+		}
+	}
+	m.kv[m.arch+".rope.freq_base"] = float32(theta)
+	m.kv[m.arch+".rope.dimension_count"] = uint32(turned)
+	return m.scaleRope(scaling, theta, int(turned))
+}
+
+// scaleRope writes how a longer context is squeezed into the positions trained.
+func (m *model) scaleRope(s config, theta float64, turned int) error {
+	kind := s.text("rope_type")
+	if kind == "" {
+		kind = s.text("type")
+	}
+	prefix := m.arch + ".rope.scaling."
+	original := s.count("original_max_position_embeddings")
+	if original == 0 {
+		original = m.config.count("original_max_position_embeddings")
+	}
+	switch kind {
+	case "", "default", "dynamic": // dynamic only changes texts beyond the context
+		return nil
+	case "linear", "yarn":
+		if s.float("factor") < 1 {
+			return puna.Errorf(puna.Invalid, "config.json: the factor of rope_scaling is %v, not at least 1", s["factor"])
+		}
+		m.kv[prefix+"type"], m.kv[prefix+"factor"] = kind, s.float("factor")
+		if kind == "yarn" && original > 0 {
+			m.kv[prefix+"original_context_length"] = uint32(original)
+		}
+		return nil
+	case "llama3":
+		return m.llama3Rope(s, theta, turned)
+	case "longrope", "su":
+		return m.longRope(s, original, turned)
+	}
+	return puna.Errorf(puna.Unsupported, "config.json: rope_scaling has the type %q; linear, yarn, llama3 and longrope can be converted", kind)
+}
+
+// llama3Rope writes what each frequency is divided by.
+func (m *model) llama3Rope(s config, theta float64, turned int) error {
+	values := map[string]float64{"factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}
+	for key := range values {
+		if v, ok := s.number(key); ok {
+			values[key] = v
+		}
+		if values[key] <= 0 {
+			return puna.Errorf(puna.Invalid, "config.json: %s of rope_scaling is %v, not a number above 0", key, s[key])
+		}
+	}
+	factor, low, high, original := values["factor"], values["low_freq_factor"], values["high_freq_factor"], values["original_max_position_embeddings"]
+	if high <= low {
+		return puna.Errorf(puna.Invalid, "config.json: high_freq_factor %v of rope_scaling is not above low_freq_factor %v", high, low)
+	}
+	factors := make([]float32, 0, turned/2)
+	for i := 0; i < turned; i += 2 {
+		length := 2 * math.Pi * math.Pow(theta, float64(i)/float64(turned))
+		smooth := min(max((original/length-low)/(high-low), 0), 1)
+		factors = append(factors, float32(1/((1-smooth)/factor+smooth)))
+	}
+	return m.addFloats("rope_freqs.weight", factors)
+}
+
+// longRope writes the factors of Phi 3's models of long contexts.
+func (m *model) longRope(s config, original uint64, turned int) error {
+	if m.arch != "phi3" || original < 2 {
+		return puna.Errorf(puna.Unsupported, "config.json: rope_scaling is longrope with original_max_position_embeddings %d, which only works with Phi 3 and at least 2", original)
+	}
+	scale := float64(m.config.count("max_position_embeddings")) / float64(original)
+	factor := 1.0
+	if v, ok := s.number("attention_factor"); ok {
+		factor = v
+	} else if scale > 1 {
+		factor = math.Sqrt(1 + math.Log(scale)/math.Log(float64(original)))
+	}
+	m.kv["phi3.rope.scaling.attn_factor"] = float32(factor)
+	for _, length := range []string{"long", "short"} {
+		factors := s.floats(length + "_factor")
+		if len(factors) != turned/2 {
+			return puna.Errorf(puna.Invalid, "config.json: %s_factor of rope_scaling has %d numbers, but heads of which %d dimensions turn need %d", length, len(factors), turned, turned/2)
+		}
+		if err := m.addFloats("rope_factors_"+length+".weight", factors); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,264 @@
+package convert
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/puna-ai/puna/models/gguf"
+)
+
+// models makes a tiny checkpoint of each architecture.
+var tinyModels = map[string]func(testing.TB) *checkpoint{
+	"LlamaForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(bytePairTokens+3, layers, hidden/heads) // rows beyond the tokens
+		each(shapes, "self_attn.q_proj.bias", hidden)
+		each(shapes, "self_attn.k_proj.bias", kv*hidden/heads)
+		each(shapes, "self_attn.rotary_emb.inv_freq", hidden/heads/2)
+		c := newCheckpoint("LlamaForCausalLM", map[string]any{
+			"rope_theta":   500000.0,
+			"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
+		}, bytePairTokens+3, shapes)
+		c.dtype, c.shards = "BF16", 3
+		c.useBytePairs(t, llama3Pattern)
+		return c
+	},
+	"MistralForCausalLM": func(t testing.TB) *checkpoint {
+		c := newCheckpoint("MistralForCausalLM", map[string]any{"head_dim": head, "sliding_window": nil}, pieceTokens, decoder(pieceTokens, layers, head))
+		c.useSentencePiece(t, true)
+		return c
+	},
+	"MixtralForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(pieceTokens, layers, hidden/heads)
+		without(shapes, ".mlp.")
+		each(shapes, "block_sparse_moe.gate.weight", 12, hidden)
+		for i := range 12 {
+			expert := fmt.Sprintf("block_sparse_moe.experts.%d.", i)
+			each(shapes, expert+"w1.weight", inner, hidden)
+			each(shapes, expert+"w2.weight", hidden, inner)
+			each(shapes, expert+"w3.weight", inner, hidden)
+		}
+		c := newCheckpoint("MixtralForCausalLM", map[string]any{"num_local_experts": 12, "num_experts_per_tok": 2}, pieceTokens, shapes)
+		c.useSentencePiece(t, true)
+		return c
+	},
+	"Qwen2ForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(bytePairTokens, layers, hidden/heads)
+		each(shapes, "self_attn.q_proj.bias", heads*hidden/heads)
+		each(shapes, "self_attn.k_proj.bias", kv*hidden/heads)
+		each(shapes, "self_attn.v_proj.bias", kv*hidden/heads)
+		c := newCheckpoint("Qwen2ForCausalLM", map[string]any{"tie_word_embeddings": true, "rope_theta": 1e6}, bytePairTokens, shapes)
+		c.useBytePairs(t, qwen2Pattern)
+		return c
+	},
+	"Qwen3ForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(bytePairTokens, layers, head)
+		each(shapes, "self_attn.q_norm.weight", head)
+		each(shapes, "self_attn.k_norm.weight", head)
+		c := newCheckpoint("Qwen3ForCausalLM", map[string]any{"head_dim": head}, bytePairTokens, shapes)
+		delete(c.config, "rope_theta") // as transformers 5 writes it
+		c.config["rope_parameters"] = map[string]any{"rope_theta": 1e6, "rope_type": "default"}
+		c.useBytePairs(t, qwen2Pattern)
+		return c
+	},
+	"Qwen3MoeForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(bytePairTokens, layers, head)
+		without(shapes, ".mlp.")
+		each(shapes, "self_attn.q_norm.weight", head)
+		each(shapes, "self_attn.k_norm.weight", head)
+		each(shapes, "mlp.gate.weight", 4, hidden)
+		for i := range 4 {
+			expert := fmt.Sprintf("mlp.experts.%d.", i)
+			each(shapes, expert+"gate_proj.weight", 24, hidden)
+			each(shapes, expert+"up_proj.weight", 24, hidden)
+			each(shapes, expert+"down_proj.weight", hidden, 24)
+		}
+		c := newCheckpoint("Qwen3MoeForCausalLM", map[string]any{
+			"head_dim": head, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "norm_topk_prob": true,
+		}, bytePairTokens, shapes)
+		c.dtype = "BF16"
+		c.useBytePairs(t, qwen2Pattern)
+		return c
+	},
+	"GemmaForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(pieceTokens, layers, head)
+		without(shapes, "lm_head")
+		c := newCheckpoint("GemmaForCausalLM", map[string]any{"head_dim": head}, pieceTokens, shapes)
+		c.useSentencePiece(t, false)
+		return c
+	},
+	"Gemma2ForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(pieceTokens, layers, head)
+		each(shapes, "pre_feedforward_layernorm.weight", hidden)
+		each(shapes, "post_feedforward_layernorm.weight", hidden)
+		c := newCheckpoint("Gemma2ForCausalLM", map[string]any{ // with a head that counts for nothing
+			"tie_word_embeddings": true, "head_dim": head, "query_pre_attn_scalar": head, "sliding_window": 64, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0,
+		}, pieceTokens, shapes)
+		c.dtype = "F16"
+		c.useSentencePiece(t, false)
+		return c
+	},
+	"Gemma3ForCausalLM":              func(t testing.TB) *checkpoint { return tinyGemma3(t, "Gemma3ForCausalLM") },
+	"Gemma3ForConditionalGeneration": func(t testing.TB) *checkpoint { return tinyGemma3(t, "Gemma3ForConditionalGeneration") },
+	"Phi3ForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(bytePairTokens, layers, hidden/heads)
+		without(shapes, "q_proj")
+		without(shapes, "k_proj")
+		without(shapes, "v_proj")
+		without(shapes, "gate_proj")
+		without(shapes, "up_proj")
+		each(shapes, "self_attn.qkv_proj.weight", (heads+2*kv)*hidden/heads, hidden)
+		each(shapes, "mlp.gate_up_proj.weight", 2*inner, hidden)
+		c := newCheckpoint("Phi3ForCausalLM", map[string]any{
+			"partial_rotary_factor": 0.5, "original_max_position_embeddings": 1024, "max_position_embeddings": 4096,
+			"rope_scaling": map[string]any{"type": "longrope", "long_factor": []float64{1.5, 3}, "short_factor": []float64{1, 1.25}},
+		}, bytePairTokens, shapes)
+		p := bytePairs(llama3Pattern)
+		p["model"].(map[string]any)["ignore_merges"] = false
+		c.useBytePairs(t, llama3Pattern)
+		c.files["tokenizer.json"] = asJSON(t, p)
+		return c
+	},
+	"CohereForCausalLM": func(t testing.TB) *checkpoint {
+		shapes := decoder(bytePairTokens, layers, hidden/heads)
+		without(shapes, "post_attention_layernorm")
+		without(shapes, "lm_head")
+		c := newCheckpoint("CohereForCausalLM", map[string]any{"logit_scale": 0.25, "layer_norm_eps": 1e-5, "tie_word_embeddings": true}, bytePairTokens, shapes)
+		c.useBytePairs(t, llama3Pattern)
+		return c
+	},
+	"BertModel": func(t testing.TB) *checkpoint {
+		shapes := map[string][]uint64{
+			"embeddings.word_embeddings.weight": {wordPieceTokens, hidden}, "embeddings.position_embeddings.weight": {128, hidden},
+			"embeddings.token_type_embeddings.weight": {2, hidden}, "embeddings.LayerNorm.weight": {hidden}, "embeddings.LayerNorm.bias": {hidden},
+			"pooler.dense.weight": {hidden, hidden}, "pooler.dense.bias": {hidden},
+		}
+		for i := range layers {
+			for name, rows := range map[string][2]uint64{
+				"attention.self.query": {hidden, hidden}, "attention.self.key": {hidden, hidden}, "attention.self.value": {hidden, hidden},
+				"attention.output.dense": {hidden, hidden}, "intermediate.dense": {inner, hidden}, "output.dense": {hidden, inner},
+				"attention.output.LayerNorm": {hidden}, "output.LayerNorm": {hidden},
+			} {
+				prefix := fmt.Sprintf("encoder.layer.%d.%s.", i, name)
+				shapes[prefix+"bias"] = rows[:1]
+				shapes[prefix+"weight"] = slices.DeleteFunc(slices.Clone(rows[:]), func(n uint64) bool { return n == 0 })
+			}
+		}
+		c := newCheckpoint("BertModel", map[string]any{"layer_norm_eps": 1e-12, "hidden_act": "gelu", "position_embedding_type": "absolute"}, wordPieceTokens, shapes)
+		delete(c.config, "num_key_value_heads")
+		c.useWordPiece(t)
+		return c
+	},
+}
+
+// tinyGemma3 has a layer without a window; the multimodal one has its numbers in an
+// object within, and a part for images.
+func tinyGemma3(t testing.TB, architecture string) *checkpoint {
+	shapes := decoder(pieceTokens, 6, head)
+	without(shapes, "lm_head")
+	for _, name := range []string{"pre_feedforward_layernorm", "post_feedforward_layernorm"} {
+		each(shapes, name+".weight", hidden)
+	}
+	each(shapes, "self_attn.q_norm.weight", head)
+	each(shapes, "self_attn.k_norm.weight", head)
+	c := newCheckpoint(architecture, map[string]any{
+		"num_hidden_layers": 6, "head_dim": head, "query_pre_attn_scalar": head, "sliding_window": 64, "sliding_window_pattern": 6, "rope_theta": 1e6,
+		"rope_scaling": map[string]any{"rope_type": "linear", "factor": 8.0},
+	}, pieceTokens, shapes)
+	c.dtype = "BF16"
+	c.useSentencePiece(t, false)
+	if architecture == "Gemma3ForCausalLM" {
+		return c
+	}
+	text := c.config
+	c.config = map[string]any{"architectures": text["architectures"], "model_type": "gemma3", "text_config": text, "vision_config": map[string]any{"hidden_size": 8}}
+	delete(text, "architectures")
+	tensors := map[string]weights{"vision_tower.vision_model.post_layernorm.weight": {[]uint64{1}, []float32{1}}}
+	for name, w := range c.tensors {
+		tensors["language_model."+name] = w
+	}
+	c.tensors = tensors
+	return c
+}
+
+// converted converts a checkpoint's files.
+func converted(t testing.TB, f files) (path string, header *gguf.File) {
+	path = filepath.Join(t.TempDir(), "model.gguf")
+	out, err := os.Create(path)
+	require.NoError(t, err)
+	defer out.Close()
+	require.NoError(t, Model(context.Background(), f, out, Options{}))
+	header, err = gguf.Open(path)
+	require.NoError(t, err)
+	return path, header
+}
+
+func TestEveryArchitectureConverts(t *testing.T) {
+	require.Equal(t, Architectures(), slices.Sorted(maps.Keys(tinyModels)))
+	for name, tiny := range tinyModels {
+		t.Run(name, func(t *testing.T) {
+			c := tiny(t)
+			f := c.write(t)
+			path, header := converted(t, f)
+			require.NoError(t, header.Validate())
+			size, err := Size(f)
+			require.NoError(t, err)
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			assert.Equal(t, info.Size(), size)
+
+			again, err := os.ReadFile(path)
+			require.NoError(t, err)
+			path, _ = converted(t, f)
+			b, err := os.ReadFile(path)
+			require.NoError(t, err)
+			assert.Equal(t, again, b, "the same checkpoint gives other bytes")
+		})
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	_, f := converted(t, tinyModels["LlamaForCausalLM"](t).write(t))
+	add, ok := f.Bool("tokenizer.ggml.add_bos_token")
+	assert.True(t, ok && add, "the template of tokenizer.json begins with it")
+	assert.Equal(t, "llama-bpe", f.String("tokenizer.ggml.pre"))
+	assert.Equal(t, "BF16", f.FileType().String())
+	assert.Equal(t, gguf.BF16, f.Tensor("blk.0.attn_q.weight").Type)
+	assert.Equal(t, "{{ messages }}", f.ChatTemplate(""))
+	tokens := f.Array("tokenizer.ggml.tokens").Strings()
+	assert.Equal(t, []string{"<|end|>", "[PAD261]", "[PAD262]", "[PAD263]"}, tokens[260:])
+	n, _ := f.Uint("tokenizer.ggml.eos_token_id")
+	assert.EqualValues(t, 260, n)
+
+	_, f = converted(t, tinyModels["GemmaForCausalLM"](t).write(t))
+	prefix, ok := f.Bool("tokenizer.ggml.add_space_prefix")
+	assert.True(t, ok && !prefix, "Gemma's texts get no space in front")
+	types := f.Uints("tokenizer.ggml.token_type")
+	assert.EqualValues(t, userToken, types[261], "a run of spaces")
+	assert.EqualValues(t, controlToken, types[pieceTokens-1], "a turn")
+	_, ok = f.Get("tokenizer.ggml.eot_token_id")
+	assert.False(t, ok, "ids that the vocabulary doesn't have")
+
+	_, f = converted(t, tinyModels["BertModel"](t).write(t))
+	n, _ = f.Uint(".pooling_type")
+	assert.EqualValues(t, 1, n)
+	n, _ = f.Uint("tokenizer.ggml.bos_token_id")
+	assert.EqualValues(t, 2, n, "[CLS]")
+	assert.Equal(t, []string{"\u2581a", "a"}, []string{f.Array("tokenizer.ggml.tokens").Strings()[5], f.Array("tokenizer.ggml.tokens").Strings()[31]})
+
+	_, f = converted(t, tinyModels["Phi3ForCausalLM"](t).write(t))
+	assert.Equal(t, "dbrx", f.String("tokenizer.ggml.pre"), "merges count")
+	n, _ = f.Uint(".rope.dimension_count")
+	assert.EqualValues(t, hidden/heads/2, n)
+	for _, kv := range f.KV {
+		assert.False(t, strings.HasPrefix(kv.Key, "gemma"), kv.Key)
+	}
+}

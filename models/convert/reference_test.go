@@ -1,0 +1,368 @@
+//go:build llama_system
+
+package convert
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/puna-ai/puna/cgo/llama"
+)
+
+// reference computes models as the transformers library defines them, from the
+// checkpoint's own names and layout: rows of queries in halves, experts one by one.
+type reference struct {
+	c      config
+	arch   string
+	get    func(name string) weights
+	gemma  bool // norms of 1 + w, a scaled embedding, gelu
+	cohere bool // one norm, in parallel, and rope by pairs
+	seq    [][]float64
+}
+
+func (c *checkpoint) reference(t testing.TB, tokens []llama.Token) []float32 {
+	var cfg config
+	if _, err := c.write(t).json("config.json", maxConfig, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	r := &reference{arch: fmt.Sprint(cfg["architectures"].([]any)[0]), c: cfg.flatten()}
+	r.gemma, r.cohere = len(r.arch) > 5 && r.arch[:5] == "Gemma", r.arch == "CohereForCausalLM"
+	r.get = func(name string) weights {
+		if w, ok := c.tensors[name]; ok {
+			return w
+		}
+		return c.tensors["language_model."+name]
+	}
+	if r.arch == "BertModel" {
+		return r.bert(tokens)
+	}
+	return r.decode(tokens)
+}
+
+func (r *reference) n(key string) int { return int(r.c.count(key)) }
+
+// mul is w x (+ bias).
+func (r *reference) mul(name string, x []float64) []float64 {
+	w, bias := r.get(name+".weight"), r.get(name+".bias")
+	out := make([]float64, w.shape[0])
+	for i := range out {
+		for j := range x {
+			out[i] += float64(w.values[i*len(x)+j]) * x[j]
+		}
+		if bias.values != nil {
+			out[i] += float64(bias.values[i])
+		}
+	}
+	return out
+}
+
+func (r *reference) norm(name string, x []float64) []float64 {
+	w, bias := r.get(name+".weight").values, r.get(name+".bias").values
+	if w == nil {
+		return x
+	}
+	eps, mean := float64(r.c.float("rms_norm_eps")), 0.0
+	if r.cohere || r.arch == "BertModel" {
+		eps = float64(r.c.float("layer_norm_eps"))
+		for _, v := range x {
+			mean += v / float64(len(x))
+		}
+	}
+	square := 0.0
+	for _, v := range x {
+		square += (v - mean) * (v - mean) / float64(len(x))
+	}
+	out := make([]float64, len(x))
+	for i, v := range x {
+		scale := float64(w[i])
+		if r.gemma {
+			scale++
+		}
+		out[i] = (v - mean) / math.Sqrt(square+eps) * scale
+		if bias != nil {
+			out[i] += float64(bias[i])
+		}
+	}
+	return out
+}
+
+func add(a, b []float64) []float64 {
+	out := slices.Clone(a)
+	for i := range b {
+		out[i] += b[i]
+	}
+	return out
+}
+
+// frequency returns how far a position turns the i-th pair of a head.
+func (r *reference) frequency(layer, i, turned int) (frequency, attention float64) {
+	theta, ok := r.c.number("rope_theta")
+	if !ok {
+		theta, _ = r.c.sub("rope_parameters").number("rope_theta")
+	}
+	scaling := r.c.sub("rope_scaling")
+	local := r.gemma && r.c["sliding_window_pattern"] != nil && (layer+1)%6 != 0
+	if local {
+		theta, scaling = 10000, nil
+	}
+	f := math.Pow(theta, -2*float64(i)/float64(turned))
+	kind := scaling.text("rope_type") + scaling.text("type")
+	switch kind {
+	case "linear":
+		return f / float64(scaling.float("factor")), 1
+	case "longrope":
+		original := r.c.float("original_max_position_embeddings")
+		scale := float64(r.c.float("max_position_embeddings") / original)
+		return f / float64(scaling.floats("short_factor")[i]), math.Sqrt(1 + math.Log(scale)/math.Log(float64(original)))
+	case "llama3":
+		factor, low, high := float64(scaling.float("factor")), float64(scaling.float("low_freq_factor")), float64(scaling.float("high_freq_factor"))
+		original, length := float64(scaling.float("original_max_position_embeddings")), 2*math.Pi/f
+		switch {
+		case length < original/high:
+			return f, 1
+		case length > original/low:
+			return f / factor, 1
+		}
+		smooth := (original/length - low) / (high - low)
+		return (1-smooth)*f/factor + smooth*f, 1
+	}
+	return f, 1
+}
+
+// rope turns a head in place.
+func (r *reference) rope(x []float64, pos, layer int) {
+	turned := len(x)
+	if part, ok := r.c.number("partial_rotary_factor"); ok {
+		turned = int(float64(turned) * part)
+	}
+	for i := range turned / 2 {
+		a, b := i, i+turned/2
+		if r.cohere {
+			a, b = 2*i, 2*i+1
+		}
+		f, scale := r.frequency(layer, i, turned)
+		sin, cos := math.Sincos(float64(pos) * f)
+		x[a], x[b] = scale*(x[a]*cos-x[b]*sin), scale*(x[b]*cos+x[a]*sin)
+	}
+}
+
+func softmax(x []float64) {
+	top, sum := slices.Max(x), 0.0
+	for i := range x {
+		x[i] = math.Exp(x[i] - top)
+		sum += x[i]
+	}
+	for i := range x {
+		x[i] /= sum
+	}
+}
+
+func (r *reference) headLength() int { return int(r.c.headDim()) }
+
+// project returns queries, keys and values, with positions.
+func (r *reference) project(blk string, x []float64, pos, layer int) (q, k, v []float64) {
+	length, heads, kv := r.headLength(), r.n("num_attention_heads"), r.n("num_key_value_heads")
+	if r.get(blk+"self_attn.qkv_proj.weight").values != nil {
+		all := r.mul(blk+"self_attn.qkv_proj", x)
+		q, k, v = all[:heads*length], all[heads*length:(heads+kv)*length], all[(heads+kv)*length:]
+	} else {
+		q, k, v = r.mul(blk+"self_attn.q_proj", x), r.mul(blk+"self_attn.k_proj", x), r.mul(blk+"self_attn.v_proj", x)
+	}
+	for name, all := range map[string][]float64{"q": q, "k": k} {
+		for at := 0; at < len(all); at += length {
+			copy(all[at:], r.norm(blk+"self_attn."+name+"_norm", all[at:at+length]))
+			r.rope(all[at:at+length], pos, layer)
+		}
+	}
+	return q, k, v
+}
+
+// attend mixes the values of the positions that each one sees.
+func (r *reference) attend(qs, ks, vs [][]float64, causal bool) [][]float64 {
+	length, heads := r.headLength(), r.n("num_attention_heads")
+	group := heads / max(1, len(ks[0])/length)
+	cap := float64(r.c.float("attn_logit_softcapping"))
+	var out [][]float64
+	for pos, q := range qs {
+		sees := len(ks)
+		if causal {
+			sees = pos + 1
+		}
+		mixed := make([]float64, heads*length)
+		for h := range heads {
+			scores := make([]float64, sees)
+			for i := range scores {
+				for d := range length {
+					scores[i] += q[h*length+d] * ks[i][h/group*length+d] / math.Sqrt(float64(length))
+				}
+				if cap > 0 {
+					scores[i] = cap * math.Tanh(scores[i]/cap)
+				}
+			}
+			softmax(scores)
+			for i, s := range scores {
+				for d := range length {
+					mixed[h*length+d] += s * vs[i][h/group*length+d]
+				}
+			}
+		}
+		out = append(out, mixed)
+	}
+	return out
+}
+
+func (r *reference) activate(x float64) float64 {
+	if r.gemma {
+		return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+	}
+	return x / (1 + math.Exp(-x))
+}
+
+func (r *reference) gated(gate, up []float64) []float64 {
+	out := slices.Clone(up)
+	for i := range out {
+		out[i] *= r.activate(gate[i])
+	}
+	return out
+}
+
+func (r *reference) feedForward(blk string, x []float64) []float64 {
+	switch {
+	case r.get(blk+"block_sparse_moe.gate.weight").values != nil:
+		return r.mixture(blk+"block_sparse_moe.", "w1", "w3", "w2", x)
+	case r.get(blk+"mlp.gate.weight").values != nil:
+		return r.mixture(blk+"mlp.", "gate_proj", "up_proj", "down_proj", x)
+	case r.get(blk+"mlp.gate_up_proj.weight").values != nil:
+		both := r.mul(blk+"mlp.gate_up_proj", x)
+		return r.mul(blk+"mlp.down_proj", r.gated(both[:len(both)/2], both[len(both)/2:]))
+	}
+	return r.mul(blk+"mlp.down_proj", r.gated(r.mul(blk+"mlp.gate_proj", x), r.mul(blk+"mlp.up_proj", x)))
+}
+
+// mixture weighs the two best experts, whose weights sum up to one.
+func (r *reference) mixture(prefix, gate, up, down string, x []float64) []float64 {
+	weights := r.mul(prefix+"gate", x)
+	softmax(weights)
+	order := make([]int, len(weights))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return map[bool]int{true: -1, false: 1}[weights[a] > weights[b]] })
+	best := order[:r.n("num_experts_per_tok")]
+	sum := 0.0
+	for _, e := range best {
+		sum += weights[e]
+	}
+	out := make([]float64, len(x))
+	for _, e := range best {
+		expert := fmt.Sprintf("%sexperts.%d.", prefix, e)
+		y := r.mul(expert+down, r.gated(r.mul(expert+gate, x), r.mul(expert+up, x)))
+		for i := range y {
+			out[i] += y[i] * weights[e] / sum
+		}
+	}
+	return out
+}
+
+func (r *reference) embed(name string, row, width int) []float64 {
+	out := make([]float64, width)
+	for i := range out {
+		out[i] = float64(r.get(name).values[row*width+i])
+	}
+	return out
+}
+
+// decode returns the logits after the last token.
+func (r *reference) decode(tokens []llama.Token) []float32 {
+	width := r.n("hidden_size")
+	var seq [][]float64
+	for _, tok := range tokens {
+		x := r.embed("model.embed_tokens.weight", int(tok), width)
+		for i := range x {
+			if r.gemma {
+				x[i] *= math.Sqrt(float64(width))
+			}
+		}
+		seq = append(seq, x)
+	}
+	for layer := range r.n("num_hidden_layers") {
+		seq = r.layer(fmt.Sprintf("model.layers.%d.", layer), layer, seq)
+	}
+	last := r.norm("model.norm", seq[len(seq)-1])
+	head := "lm_head"
+	if r.get("lm_head.weight").values == nil || r.c.bool("tie_word_embeddings") {
+		head = "model.embed_tokens"
+	}
+	logits := r.mul(head, last)
+	out := make([]float32, len(logits))
+	for i, v := range logits {
+		if cap := float64(r.c.float("final_logit_softcapping")); cap > 0 {
+			v = cap * math.Tanh(v/cap)
+		}
+		if r.cohere {
+			v *= float64(r.c.float("logit_scale"))
+		}
+		out[i] = float32(v)
+	}
+	return out
+}
+
+func (r *reference) layer(blk string, layer int, seq [][]float64) [][]float64 {
+	var qs, ks, vs, normed [][]float64
+	for pos, x := range seq {
+		normed = append(normed, r.norm(blk+"input_layernorm", x))
+		q, k, v := r.project(blk, normed[pos], pos, layer)
+		qs, ks, vs = append(qs, q), append(ks, k), append(vs, v)
+	}
+	out := r.attend(qs, ks, vs, true)
+	for pos, x := range seq {
+		o := r.mul(blk+"self_attn.o_proj", out[pos])
+		switch {
+		case r.cohere:
+			out[pos] = add(add(x, o), r.feedForward(blk, normed[pos]))
+		case r.get(blk+"pre_feedforward_layernorm.weight").values != nil:
+			x = add(x, r.norm(blk+"post_attention_layernorm", o))
+			y := r.feedForward(blk, r.norm(blk+"pre_feedforward_layernorm", x))
+			out[pos] = add(x, r.norm(blk+"post_feedforward_layernorm", y))
+		default:
+			x = add(x, o)
+			out[pos] = add(x, r.feedForward(blk, r.norm(blk+"post_attention_layernorm", x)))
+		}
+	}
+	return out
+}
+
+// bert returns the mean of the tokens' vectors, before it is made one of length 1.
+func (r *reference) bert(tokens []llama.Token) []float32 {
+	r.c["num_key_value_heads"] = r.c["num_attention_heads"]
+	width := r.n("hidden_size")
+	var seq [][]float64
+	for pos, tok := range tokens {
+		x := add(r.embed("embeddings.word_embeddings.weight", int(tok), width), r.embed("embeddings.position_embeddings.weight", pos, width))
+		seq = append(seq, r.norm("embeddings.LayerNorm", add(x, r.embed("embeddings.token_type_embeddings.weight", 0, width))))
+	}
+	for layer := range r.n("num_hidden_layers") {
+		blk := fmt.Sprintf("encoder.layer.%d.", layer)
+		var qs, ks, vs [][]float64
+		for _, x := range seq {
+			qs, ks, vs = append(qs, r.mul(blk+"attention.self.query", x)), append(ks, r.mul(blk+"attention.self.key", x)), append(vs, r.mul(blk+"attention.self.value", x))
+		}
+		for pos, mixed := range r.attend(qs, ks, vs, false) {
+			x := r.norm(blk+"attention.output.LayerNorm", add(seq[pos], r.mul(blk+"attention.output.dense", mixed)))
+			up := r.mul(blk+"intermediate.dense", x)
+			for i, v := range up {
+				up[i] = 0.5 * v * (1 + math.Erf(v/math.Sqrt2))
+			}
+			seq[pos] = r.norm(blk+"output.LayerNorm", add(x, r.mul(blk+"output.dense", up)))
+		}
+	}
+	out := make([]float32, width)
+	for _, x := range seq {
+		for i := range out {
+			out[i] += float32(x[i] / float64(len(seq)))
+		}
+	}
+	return out
+}

@@ -1,0 +1,272 @@
+package convert
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/ollama/ollama/convert"
+	"github.com/x448/float16"
+
+	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/gguf"
+)
+
+// piece is how much of a tensor is in memory at a time, unless all of it must be.
+const piece = 1 << 20
+
+// tensor is a tensor on its way into the GGUF file. It is [convert.Tensor], so that
+// Ollama's converters can change it.
+type tensor struct {
+	source
+	name   string // in the GGUF file
+	shape  []uint64
+	full   bool             // in F32, whatever the checkpoint has
+	repack convert.Repacker // of the whole tensor; nil: as it is
+	order  func(int) int    // the source's row for each row; nil: the same
+}
+
+func newTensor(s source, name string) *tensor {
+	t := &tensor{source: s, name: name, shape: slices.Clone(s.shape)}
+	if len(t.shape) == 0 {
+		t.shape = []uint64{1}
+	}
+	return t
+}
+
+func (t *tensor) Name() string                   { return t.name }
+func (t *tensor) Shape() []uint64                { return t.shape }
+func (t *tensor) Kind() uint32                   { return uint32(t.kind()) }
+func (t *tensor) SetRepacker(r convert.Repacker) { t.repack = r }
+
+// Clone is for converters that split a tensor.
+func (t *tensor) Clone() convert.Tensor {
+	c := *t
+	c.shape = slices.Clone(t.shape)
+	return &c
+}
+
+// WriteTo writes the data as the GGUF file has it.
+func (t *tensor) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, t.reader())
+}
+
+// kind returns the type in the GGUF file: that of the checkpoint in 16 bits, and
+// F32 for what ggml needs in F32.
+func (t *tensor) kind() gguf.TensorType {
+	switch {
+	case t.full || dims(t.shape) < 2 || needsF32(t.name):
+		return gguf.F32
+	case t.dtype == "BF16":
+		return gguf.BF16
+	}
+	return gguf.F16
+}
+
+// dims counts dimensions, without ones in front.
+func dims(shape []uint64) int {
+	for len(shape) > 1 && shape[0] == 1 {
+		shape = shape[1:]
+	}
+	return len(shape)
+}
+
+func needsF32(name string) bool {
+	return name == "token_types.weight" || slices.ContainsFunc(
+		[]string{".bias", "_norm.weight", ".ffn_gate_inp.weight", ".shortconv.conv.weight", ".ssm_conv1d.weight"},
+		func(suffix string) bool { return strings.HasSuffix(name, suffix) })
+}
+
+// reader yields the data as the GGUF file has it.
+func (t *tensor) reader() io.Reader {
+	switch {
+	case t.repack != nil:
+		return &pieces{next: t.whole()}
+	case t.order != nil:
+		return &pieces{next: t.rows()}
+	}
+	return &pieces{next: t.streamed()}
+}
+
+// pieces reads what next returns, piece after piece; nil ends it.
+type pieces struct {
+	next func() ([]byte, error)
+	left []byte
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	for len(p.left) == 0 {
+		next, err := p.next()
+		if err != nil {
+			return 0, err
+		}
+		if next == nil {
+			return 0, io.EOF
+		}
+		p.left = next
+	}
+	n := copy(b, p.left)
+	if p.left = p.left[n:]; len(p.left) == 0 {
+		p.left = nil // lets go of the piece
+	}
+	return n, nil
+}
+
+// read reads n bytes of the tensor's data from offset on.
+func (t *tensor) read(f io.ReaderAt, offset, n int64) ([]byte, error) {
+	b := make([]byte, n)
+	if got, err := f.ReadAt(b, t.offset+offset); got < len(b) {
+		return nil, puna.Errorf(puna.Invalid, "%s: tensor %q: the file became shorter while it was read (%w)", t.file, t.source.name, err)
+	}
+	return b, nil
+}
+
+// each returns a next that reads n pieces, the i-th as part says, and closes the file
+// after the last.
+func (t *tensor) each(n int, part func(f io.ReaderAt, i int) ([]byte, error)) func() ([]byte, error) {
+	i := 0
+	return func() ([]byte, error) {
+		if i == n {
+			return nil, nil
+		}
+		f, _, err := openFile(t.file, t.path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		i++
+		return part(f, i-1)
+	}
+}
+
+// streamed reads the tensor as it lies in the checkpoint.
+func (t *tensor) streamed() func() ([]byte, error) {
+	return t.each(int((t.size+piece-1)/piece), func(f io.ReaderAt, i int) ([]byte, error) {
+		at := int64(i) * piece
+		b, err := t.read(f, at, min(piece, t.size-at))
+		if err != nil {
+			return nil, err
+		}
+		return t.encode(b)
+	})
+}
+
+// rows reads the tensor's rows in another order, as many at a time as make a piece.
+func (t *tensor) rows() func() ([]byte, error) {
+	count := int64(t.shape[0])
+	row := t.size / count
+	step := max(1, piece/row)
+	return t.each(int((count+step-1)/step), func(f io.ReaderAt, i int) ([]byte, error) {
+		var all []byte
+		for n := int64(i) * step; n < min(count, (int64(i)+1)*step); n++ {
+			b, err := t.read(f, int64(t.order(int(n)))*row, row)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, b...)
+		}
+		return t.encode(all)
+	})
+}
+
+// whole reads all of the tensor and repacks it.
+func (t *tensor) whole() func() ([]byte, error) {
+	return t.each(1, func(f io.ReaderAt, _ int) ([]byte, error) {
+		b, err := t.read(f, 0, t.size)
+		if err != nil {
+			return nil, err
+		}
+		values, err := floats(b, t.dtype)
+		if err != nil {
+			return nil, t.fail(err)
+		}
+		if values, err = t.repack(t.name, values, t.shape); err != nil {
+			return nil, t.fail(err)
+		}
+		if want, _ := product(t.shape); uint64(len(values)) != want {
+			return nil, t.fail(fmt.Errorf("%d numbers came of %d", len(values), want))
+		}
+		b, err = bytesOf(values, t.kind())
+		return b, t.fail(err)
+	})
+}
+
+// encode turns data of the checkpoint into data of the GGUF file.
+func (t *tensor) encode(b []byte) ([]byte, error) {
+	if to := t.kind(); t.dtype == to.String() {
+		return b, nil
+	}
+	values, err := floats(b, t.dtype)
+	if err != nil {
+		return nil, t.fail(err)
+	}
+	b, err = bytesOf(values, t.kind())
+	return b, t.fail(err)
+}
+
+func (t *tensor) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return puna.Errorf(puna.Invalid, "%s: tensor %q: %w", t.file, t.source.name, err)
+}
+
+// floats decodes numbers of a dtype.
+func floats(b []byte, dtype string) ([]float32, error) {
+	le := binary.LittleEndian
+	width, ok := map[string]int{"F64": 8, "F32": 4, "F16": 2, "BF16": 2}[dtype]
+	if !ok {
+		return nil, fmt.Errorf("%s can't be converted, only F64, F32, F16 and BF16 can: use a checkpoint that isn't quantized", dtype)
+	}
+	values := make([]float32, len(b)/width)
+	for i := range values {
+		switch at := b[i*width:]; dtype {
+		case "F64":
+			values[i] = float32(math.Float64frombits(le.Uint64(at)))
+		case "F32":
+			values[i] = math.Float32frombits(le.Uint32(at))
+		case "F16":
+			values[i] = float16.Frombits(le.Uint16(at)).Float32()
+		case "BF16":
+			values[i] = math.Float32frombits(uint32(le.Uint16(at)) << 16)
+		}
+	}
+	return values, nil
+}
+
+// bytesOf encodes numbers.
+func bytesOf(values []float32, to gguf.TensorType) ([]byte, error) {
+	le := binary.LittleEndian
+	b := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		switch to {
+		case gguf.F32:
+			b = le.AppendUint32(b, math.Float32bits(v))
+		case gguf.BF16: // to the nearest, or to the even one
+			bits := math.Float32bits(v)
+			b = le.AppendUint16(b, uint16((bits+0x7fff+bits>>16&1)>>16))
+		default:
+			h := float16.Fromfloat32(v)
+			if h.IsInf(0) && !math.IsInf(float64(v), 0) {
+				return nil, fmt.Errorf("%g is beyond what F16 holds: save the checkpoint in bfloat16", v)
+			}
+			b = le.AppendUint16(b, h.Bits())
+		}
+	}
+	return b, nil
+}
+
+// stack is several tensors of one shape as one of a dimension more: the experts of a
+// layer.
+type stack []*tensor
+
+func (s stack) reader() io.Reader {
+	var all []io.Reader
+	for _, t := range s {
+		all = append(all, t.reader())
+	}
+	return io.MultiReader(all...)
+}

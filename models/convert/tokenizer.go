@@ -1,0 +1,466 @@
+package convert
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/puna-ai/puna"
+)
+
+// Token types, as llama.h numbers them.
+const (
+	normalToken int32 = iota + 1
+	unknownToken
+	controlToken
+	userToken
+	unusedToken
+	byteToken
+)
+
+// maxPadding is how many rows an embedding may have beyond its tokens. Real ones are
+// rounded up to multiples of up to a few thousand.
+const maxPadding = 1 << 16
+
+// vocabulary is a tokenizer as GGUF has it. Ollama's package reads tokenizers too, but
+// closes up holes between ids, takes every tokenizer.json for byte-level BPE, lets a
+// Llama 3 lose its first token, and knows no special tokens without tokenizer.json.
+type vocabulary struct {
+	model  string // tokenizer.ggml.model
+	pre    string
+	tokens []string
+	scores []float32 // SentencePiece only
+	types  []int32
+	merges []string
+	ids    map[string]int
+
+	special     map[string]int  // ids by role: bos, eos, ...
+	add         map[string]bool // whether bos, eos begin and end texts; what isn't there isn't known
+	eos         []int32         // more tokens that end an answer
+	spacePrefix *bool           // whether texts get a space in front
+	templates   map[string]string
+}
+
+// addedToken is a token beside the model's own.
+type addedToken struct {
+	ID      int    `json:"id"`
+	Content string `json:"content"`
+	Special bool   `json:"special"`
+}
+
+// tokenizerFile is a tokenizer.json.
+type tokenizerFile struct {
+	AddedTokens []addedToken `json:"added_tokens"`
+	Normalizer  struct {
+		Type      string `json:"type"`
+		Lowercase *bool  `json:"lowercase"`
+	} `json:"normalizer"`
+	PreTokenizer  step `json:"pre_tokenizer"`
+	Decoder       step `json:"decoder"`
+	PostProcessor step `json:"post_processor"`
+	Model         struct {
+		Type          string          `json:"type"`
+		Vocab         json.RawMessage `json:"vocab"`
+		Merges        json.RawMessage `json:"merges"`
+		IgnoreMerges  bool            `json:"ignore_merges"`
+		ByteFallback  bool            `json:"byte_fallback"`
+		SubwordPrefix *string         `json:"continuing_subword_prefix"`
+	} `json:"model"`
+}
+
+// step is a part of a tokenizer, or a sequence of them.
+type step struct {
+	Type             string `json:"type"`
+	PreTokenizers    []step `json:"pretokenizers"`
+	Decoders         []step `json:"decoders"`
+	Processors       []step `json:"processors"`
+	UseRegex         *bool  `json:"use_regex"`
+	IndividualDigits bool   `json:"individual_digits"`
+	Pattern          struct {
+		Regex string `json:"Regex"`
+	} `json:"pattern"`
+	Single []struct {
+		SpecialToken struct {
+			ID string `json:"id"`
+		} `json:"SpecialToken"`
+	} `json:"single"`
+}
+
+// all returns the step or the steps of the sequence.
+func (s step) all() []step {
+	if s.Type != "Sequence" {
+		return []step{s}
+	}
+	return slices.Concat(s.PreTokenizers, s.Decoders, s.Processors)
+}
+
+func (s step) has(kind string) bool {
+	return slices.ContainsFunc(s.all(), func(s step) bool { return s.Type == kind })
+}
+
+// readVocabulary reads the tokenizer of a model whose embedding has so many rows.
+func readVocabulary(f files, c config, rows uint64) (*vocabulary, error) {
+	var t tokenizerFile
+	found, err := f.json("tokenizer.json", maxTokenizer, &t)
+	if err != nil {
+		return nil, err
+	}
+	v := &vocabulary{special: map[string]int{}, add: map[string]bool{}, templates: map[string]string{}}
+	_, pieces := f["tokenizer.model"]
+	switch {
+	case found && (t.PreTokenizer.has("ByteLevel") || t.Decoder.has("ByteLevel")) && t.Model.Type == "BPE":
+		err = v.readBytePairs(&t)
+	case found && t.Model.Type == "WordPiece":
+		err = v.readWordPiece(&t)
+	case pieces:
+		err = v.readSentencePiece(f)
+	case found:
+		err = puna.Errorf(puna.Unsupported, "tokenizer.json is a %s tokenizer that only works with the tokenizer.model of SentencePiece: add that file to the folder", t.Model.Type)
+	default:
+		err = puna.Errorf(puna.Invalid, "the folder has neither tokenizer.json nor tokenizer.model: add the tokenizer")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var own config
+	if _, err := f.json("tokenizer_config.json", maxConfig*16, &own); err != nil {
+		return nil, err
+	}
+	for _, read := range []func() error{
+		func() error { return v.readAdded(f, t.AddedTokens, own) },
+		func() error { return v.pad(rows) },
+		func() error { return v.readSpecial(f, c, own) },
+		func() error { return v.readTemplates(f, own) },
+	} {
+		if err := read(); err != nil {
+			return nil, err
+		}
+	}
+	v.readAdding(t.PostProcessor, own)
+	return v, nil
+}
+
+// place puts a token at its id, with holes before it where ids are missing.
+func (v *vocabulary) place(id int, text string, kind int32) error {
+	if id < 0 || id > len(v.tokens)+maxPadding {
+		return puna.Errorf(puna.Invalid, "the tokenizer gives %q the id %d, far beyond its other tokens: it is broken", text, id)
+	}
+	v.grow(id + 1)
+	v.tokens[id], v.types[id] = text, kind
+	return nil
+}
+
+// grow fills up with tokens that no text gives.
+func (v *vocabulary) grow(n int) {
+	for i := len(v.tokens); i < n; i++ {
+		v.tokens = append(v.tokens, fmt.Sprintf("[PAD%d]", i))
+		v.types = append(v.types, unusedToken)
+		if v.scores != nil {
+			v.scores = append(v.scores, -1000)
+		}
+	}
+}
+
+// readVocab reads the tokens of a tokenizer.json.
+func (v *vocabulary) readVocab(t *tokenizerFile) error {
+	var vocab map[string]int
+	if err := json.Unmarshal(t.Model.Vocab, &vocab); err != nil || len(vocab) == 0 {
+		return puna.Errorf(puna.Invalid, "tokenizer.json: model.vocab is no object of tokens and ids (%d tokens, %w)", len(vocab), err)
+	}
+	texts := make([]string, 0, len(vocab))
+	for text := range vocab {
+		texts = append(texts, text)
+	}
+	slices.SortFunc(texts, func(a, b string) int { return cmp.Compare(vocab[a], vocab[b]) })
+	for i, text := range texts {
+		if i > 0 && vocab[texts[i-1]] == vocab[text] {
+			return puna.Errorf(puna.Invalid, "tokenizer.json: %q and %q have the same id %d", texts[i-1], text, vocab[text])
+		}
+		if err := v.place(vocab[text], text, normalToken); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *vocabulary) readBytePairs(t *tokenizerFile) (err error) {
+	v.model = "gpt2"
+	if v.pre, err = preTokenizer(t); err != nil {
+		return err
+	}
+	if v.merges, err = readMerges(t.Model.Merges); err != nil {
+		return err
+	}
+	return v.readVocab(t)
+}
+
+// readMerges reads merges of both forms: "a b" and ["a", "b"].
+func readMerges(raw json.RawMessage) ([]string, error) {
+	var merges []string
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(raw, &merges); err == nil {
+		return merges, nil
+	}
+	var pairs [][2]string
+	if err := json.Unmarshal(raw, &pairs); err != nil {
+		return nil, puna.Errorf(puna.Invalid, "tokenizer.json: model.merges are neither texts nor pairs of texts: %w", err)
+	}
+	for _, p := range pairs {
+		for i := range p { // the space divides them
+			p[i] = strings.ReplaceAll(p[i], " ", "Ġ")
+		}
+		merges = append(merges, p[0]+" "+p[1])
+	}
+	return merges, nil
+}
+
+// readWordPiece reads BERT's tokenizer. Words get the mark that llama.cpp knows them by,
+// and what goes on within a word loses its own.
+func (v *vocabulary) readWordPiece(t *tokenizerFile) error {
+	v.model, v.pre = "bert", "default"
+	if l := t.Normalizer.Lowercase; l == nil && t.Normalizer.Type != "BertNormalizer" || l != nil && !*l {
+		return puna.Errorf(puna.Unsupported, "tokenizer.json tells capitals apart (normalizer.lowercase is not true), which llama.cpp can't with WordPiece: use an uncased model")
+	}
+	if p := t.Model.SubwordPrefix; p != nil && *p != "##" {
+		return puna.Errorf(puna.Unsupported, "tokenizer.json marks parts of words by %q, but llama.cpp only knows \"##\"", *p)
+	}
+	if err := v.readVocab(t); err != nil {
+		return err
+	}
+	for i, text := range v.tokens {
+		rest, inner := strings.CutPrefix(text, "##")
+		switch {
+		case strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]"):
+		case inner:
+			v.tokens[i] = rest
+		default:
+			v.tokens[i] = "\u2581" + text
+		}
+	}
+	return nil
+}
+
+// readAdded adds the tokens beside the model's own: those of tokenizer.json, of
+// tokenizer_config.json, and of added_tokens.json, which doesn't say what is special.
+func (v *vocabulary) readAdded(f files, added []addedToken, own config) error {
+	for id, value := range own.sub("added_tokens_decoder") {
+		var t addedToken
+		if _, err := fmt.Sscan(id, &t.ID); err != nil {
+			return puna.Errorf(puna.Invalid, "tokenizer_config.json: added_tokens_decoder has the id %q, which is no number", id)
+		}
+		item, _ := value.(map[string]any)
+		t.Content, t.Special = config(item).text("content"), config(item).bool("special")
+		added = append(added, t)
+	}
+	var old map[string]int
+	if _, err := f.json("added_tokens.json", maxConfig*16, &old); err != nil {
+		return err
+	}
+	for text, id := range old {
+		added = append(added, addedToken{ID: id, Content: text})
+	}
+	// By id, and those last that say most; files tell of the same tokens.
+	slices.SortFunc(added, func(a, b addedToken) int {
+		ranks := map[bool]int{true: 1}
+		return cmp.Or(cmp.Compare(a.ID, b.ID), ranks[a.Special]-ranks[b.Special], strings.Compare(a.Content, b.Content))
+	})
+	for _, t := range added {
+		if err := v.addToken(t); err != nil {
+			return err
+		}
+	}
+	v.ids = make(map[string]int, len(v.tokens))
+	for id, text := range v.tokens {
+		v.ids[text] = id
+	}
+	return nil
+}
+
+func (v *vocabulary) addToken(t addedToken) error {
+	kind := userToken
+	if t.Special {
+		kind = controlToken
+	}
+	if v.model == "llama" {
+		if t.ID >= 0 && t.ID < len(v.tokens) && (v.types[t.ID] == byteToken || v.types[t.ID] == unknownToken) {
+			return nil // tokenizer.model says more of them
+		}
+		if kind == userToken {
+			t.Content = spaces(t.Content)
+		}
+	}
+	return v.place(t.ID, t.Content, kind)
+}
+
+// pad makes the vocabulary as long as the embedding.
+func (v *vocabulary) pad(rows uint64) error {
+	if n := uint64(len(v.tokens)); n > rows || rows-n > maxPadding {
+		return puna.Errorf(puna.Invalid, "the tokenizer has %d tokens, but the model's embedding has %d rows: the tokenizer belongs to another model", n, rows)
+	}
+	v.grow(int(rows))
+	return nil
+}
+
+// roles are the special tokens that files name, and GGUF's names of them (with
+// llama.cpp's spelling).
+var roles = map[string]string{"bos": "bos", "eos": "eos", "unk": "unknown", "sep": "seperator", "pad": "padding", "cls": "cls", "mask": "mask"}
+
+// readSpecial finds the ids of special tokens.
+func (v *vocabulary) readSpecial(f files, c, own config) error {
+	var specials, generation config
+	if _, err := f.json("special_tokens_map.json", maxConfig, &specials); err != nil {
+		return err
+	}
+	if _, err := f.json("generation_config.json", maxConfig, &generation); err != nil {
+		return err
+	}
+	for role := range roles {
+		for _, from := range []config{own, specials} {
+			text := from.text(role + "_token")
+			if text == "" {
+				text = from.sub(role + "_token").text("content")
+			}
+			if id, ok := v.find(text); ok {
+				v.special[role] = id
+				break
+			}
+		}
+		if _, ok := v.special[role]; !ok && role != "pad" {
+			if ids := v.idsIn(c, role); len(ids) > 0 {
+				v.special[role] = int(ids[0])
+			}
+		}
+	}
+	if v.eos = v.idsIn(generation, "eos"); len(v.eos) < 2 {
+		v.eos = nil
+	}
+	return nil
+}
+
+// find returns a token's id by its text; WordPiece's have marks.
+func (v *vocabulary) find(text string) (id int, ok bool) {
+	if text == "" {
+		return 0, false
+	}
+	if id, ok = v.ids[text]; !ok && v.model == "bert" {
+		id, ok = v.ids["\u2581"+text]
+	}
+	return id, ok
+}
+
+// idsIn returns the ids that a config names for a role, one or several.
+func (v *vocabulary) idsIn(c config, role string) (ids []int32) {
+	key := role + "_token_id"
+	list, ok := c[key].([]any)
+	if !ok {
+		list = []any{c[key]}
+	}
+	for _, item := range list {
+		if id, err := (config{"": item}).uint("", 0, uint64(len(v.tokens))-1); err == nil {
+			ids = append(ids, int32(id))
+		}
+	}
+	return ids
+}
+
+// readAdding finds out whether texts begin and end with special tokens: tokenizer_config.json
+// says it, or the template of tokenizer.json shows it.
+func (v *vocabulary) readAdding(post step, own config) {
+	for _, s := range post.all() {
+		if s.Type != "TemplateProcessing" || len(s.Single) == 0 {
+			continue
+		}
+		v.add["bos"] = s.Single[0].SpecialToken.ID != ""
+		v.add["eos"] = len(s.Single) > 1 && s.Single[len(s.Single)-1].SpecialToken.ID != ""
+	}
+	if len(v.add) == 0 && (post.Type != "" || v.model == "gpt2") {
+		v.add["bos"], v.add["eos"] = false, false
+	}
+	for _, role := range []string{"bos", "eos"} {
+		if b, ok := own["add_"+role+"_token"].(bool); ok {
+			v.add[role] = b
+		}
+		if _, ok := v.special[role]; !ok && v.add[role] {
+			delete(v.add, role)
+		}
+	}
+	if b, ok := own["add_prefix_space"].(bool); ok && v.model == "llama" {
+		v.spacePrefix = &b
+	}
+}
+
+// readTemplates reads chat templates: from a file of their own, or tokenizer_config.json.
+func (v *vocabulary) readTemplates(f files, own config) error {
+	switch t := own["chat_template"].(type) {
+	case string:
+		v.templates["default"] = t
+	case []any:
+		for _, item := range t {
+			m, _ := item.(map[string]any)
+			if name, text := config(m).text("name"), config(m).text("template"); name != "" {
+				v.templates[name] = text
+			}
+		}
+	}
+	var alone struct {
+		Template string `json:"chat_template"`
+	}
+	if _, err := f.json("chat_template.json", maxConfig, &alone); err != nil {
+		return err
+	}
+	if alone.Template != "" {
+		v.templates["default"] = alone.Template
+	}
+	text, err := f.read("chat_template.jinja", maxConfig)
+	if len(text) > 0 {
+		v.templates["default"] = string(text)
+	}
+	return err
+}
+
+// metadata returns what GGUF says of the vocabulary.
+func (v *vocabulary) metadata() map[string]any {
+	kv := map[string]any{
+		"tokenizer.ggml.model": v.model, "tokenizer.ggml.pre": v.pre,
+		"tokenizer.ggml.tokens": v.tokens, "tokenizer.ggml.token_type": v.types,
+	}
+	if v.scores != nil {
+		kv["tokenizer.ggml.scores"] = v.scores
+	}
+	if v.model == "gpt2" {
+		kv["tokenizer.ggml.merges"] = v.merges
+	}
+	for role, id := range v.special {
+		kv["tokenizer.ggml."+roles[role]+"_token_id"] = uint32(id)
+	}
+	if v.model == "bert" { // llama.cpp begins texts with this one
+		kv["tokenizer.ggml.bos_token_id"] = kv["tokenizer.ggml.cls_token_id"]
+	} else {
+		for role, add := range v.add {
+			kv["tokenizer.ggml.add_"+role+"_token"] = add
+		}
+	}
+	if v.eos != nil {
+		kv["tokenizer.ggml.eos_token_ids"] = v.eos
+	}
+	if v.spacePrefix != nil {
+		kv["tokenizer.ggml.add_space_prefix"] = *v.spacePrefix
+	}
+	for name, text := range v.templates {
+		if key := "tokenizer.chat_template." + name; name == "default" {
+			kv["tokenizer.chat_template"] = text
+		} else if len(key) <= 100 {
+			kv[key] = text
+		}
+	}
+	for key, value := range kv {
+		if value == nil {
+			delete(kv, key)
+		}
+	}
+	return kv
+}
