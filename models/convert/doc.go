@@ -1,5 +1,5 @@
 // Package convert turns checkpoints of Hugging Face into GGUF files: folders with
-// config.json, a tokenizer and safetensors ([Model]).
+// config.json, a tokenizer and safetensors ([Model]), and LoRA adapters ([Adapter]).
 //
 // Names and metadata come from the converters of Ollama's package, which are right for
 // most of what they do. What is wrong in them is put right here, with the reason beside
