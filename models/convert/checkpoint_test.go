@@ -260,6 +260,27 @@ func (c *checkpoint) useSentencePiece(t testing.TB, prefix bool) {
 	c.files["special_tokens_map.json"] = asJSON(t, map[string]any{"additional_special_tokens": []string{"<start_of_turn>"}})
 }
 
+// piecesFile is the tokenizer.json that the transformers library makes of such a tokenizer.model.
+func piecesFile() map[string]any {
+	vocab := map[string]int{"<unk>": 0, "<s>": 1, "</s>": 2, "\u2581": 259, "he": 260, "\u2581\u2581": 261, "<start_of_turn>": 288}
+	for b := range 256 {
+		vocab[fmt.Sprintf("<0x%02X>", b)] = 3 + b
+	}
+	for i := range 26 {
+		vocab[string(rune('a'+i))] = 262 + i
+	}
+	return map[string]any{
+		"added_tokens": []any{
+			map[string]any{"id": 0, "content": "<unk>", "special": true}, map[string]any{"id": 1, "content": "<s>", "special": true},
+			map[string]any{"id": 2, "content": "</s>", "special": true}, map[string]any{"id": 288, "content": "<start_of_turn>", "special": true},
+		},
+		"normalizer": map[string]any{"type": "Sequence", "normalizers": []any{
+			map[string]any{"type": "Prepend", "prepend": "\u2581"}, map[string]any{"type": "Replace", "pattern": map[string]any{"String": " "}, "content": "\u2581"},
+		}},
+		"model": map[string]any{"type": "BPE", "unk_token": "<unk>", "byte_fallback": true, "vocab": vocab, "merges": []any{[]string{"h", "e"}, []string{"\u2581", "\u2581"}}},
+	}
+}
+
 const wordPieceTokens = 5 + 52
 
 func (c *checkpoint) useWordPiece(t testing.TB) {

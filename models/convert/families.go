@@ -53,6 +53,11 @@ var families = map[string]family{
 		f.experts = []string{"w1.weight", "ffn_gate_exps.weight", "w2.weight", "ffn_down_exps.weight", "w3.weight", "ffn_up_exps.weight"}
 		f.theta = 1e6
 	}),
+	"Ministral3ForCausalLM": ministralFamily,
+	"Mistral3ForConditionalGeneration": with(ministralFamily, func(f *family) {
+		f.towers = true
+		f.rename = []string{"model.language_model.", "model.", "language_model.", ""}
+	}),
 	"Qwen2ForCausalLM": qwen2Family,
 	// Ollama's package has Qwen 3 within multimodal models only.
 	"Qwen3ForCausalLM": qwen3Family,
@@ -96,6 +101,22 @@ var llamaFamily = family{
 	defaults: config{"rms_norm_eps": num(1e-6)},
 	global:   "token_embd output_norm", layer: attention + feedForward, may: "output.weight " + biases,
 }
+
+// ministralFamily is Llama with attention that grows with the position. Ollama's package
+// writes keys for it that llama.cpp doesn't read.
+var ministralFamily = with(llamaFamily, func(f *family) {
+	f.arch = "mistral3"
+	f.finish = func(m *model) error {
+		p := m.config.sub("rope_parameters")
+		if beta, ok := p.number("llama_4_scaling_beta"); ok && beta != 0 {
+			if p.count("original_max_position_embeddings") == 0 || p.text("rope_type") != "yarn" {
+				return puna.Errorf(puna.Unsupported, "config.json: llama_4_scaling_beta is %v in rope_parameters, which only works with yarn and original_max_position_embeddings", beta)
+			}
+			m.kv["mistral3.attention.temperature_scale"] = float32(beta)
+		}
+		return nil
+	}
+})
 
 var qwen2Family = family{
 	arch: "qwen2", ollama: "Qwen2ForCausalLM", theta: 10000,
@@ -360,16 +381,45 @@ func (m *model) scaleRope(s config, theta float64, turned int) error {
 			return puna.Errorf(puna.Invalid, "config.json: the factor of rope_scaling is %v, not at least 1", s["factor"])
 		}
 		m.kv[prefix+"type"], m.kv[prefix+"factor"] = kind, s.float("factor")
-		if kind == "yarn" && original > 0 {
+		if kind == "linear" {
+			return nil
+		}
+		if original > 0 {
 			m.kv[prefix+"original_context_length"] = uint32(original)
 		}
-		return nil
+		return m.yarn(s)
 	case "llama3":
 		return m.llama3Rope(s, theta, turned)
 	case "longrope", "su":
 		return m.longRope(s, original, turned)
 	}
 	return puna.Errorf(puna.Unsupported, "config.json: rope_scaling has the type %q; linear, yarn, llama3 and longrope can be converted", kind)
+}
+
+// yarn writes what YaRN has besides: how far attention is scaled, which llama.cpp takes by
+// what it does anyway, and between which frequencies it works.
+func (m *model) yarn(s config) error {
+	factor, _ := s.number("factor")
+	scale := func(mscale float64) float64 { return 0.1*mscale*math.Log(factor) + 1 }
+	want, ok := s.number("attention_factor")
+	if all, hasAll := s.number("mscale_all_dim"); !ok && hasAll && all != 0 {
+		mscale, _ := s.number("mscale")
+		want, ok = scale(mscale)/scale(all), true
+	}
+	if ok && want > 0 {
+		m.kv[m.arch+".rope.scaling.attn_factor"] = float32(want / scale(1))
+	}
+	for key, usual := range map[string]float64{"beta_fast": 32, "beta_slow": 1} {
+		v, ok := s.number(key)
+		if !ok || v == usual {
+			continue
+		}
+		if m.arch != "mistral3" {
+			return puna.Errorf(puna.Unsupported, "config.json: %s of rope_scaling is %v, but llama.cpp only runs %s models with %v", key, v, m.arch, usual)
+		}
+		m.kv[m.arch+".rope.scaling.yarn_"+key] = float32(v)
+	}
+	return nil
 }
 
 // llama3Rope writes what each frequency is divided by.

@@ -36,6 +36,21 @@ var tinyModels = map[string]func(testing.TB) *checkpoint{
 		c.useSentencePiece(t, true)
 		return c
 	},
+	"Ministral3ForCausalLM": func(t testing.TB) *checkpoint {
+		c := newCheckpoint("Ministral3ForCausalLM", map[string]any{"head_dim": head, "rope_parameters": map[string]any{
+			"rope_type": "yarn", "rope_theta": 1e6, "factor": 16.0, "original_max_position_embeddings": 5, "beta_fast": 4.0, "beta_slow": 0.5,
+			"mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.3,
+		}}, bytePairTokens, decoder(bytePairTokens, layers, head))
+		c.dtype = "BF16"
+		c.useBytePairs(t, tekkenPattern)
+		return c
+	},
+	"Mistral3ForConditionalGeneration": func(t testing.TB) *checkpoint {
+		c := newCheckpoint("Mistral3ForConditionalGeneration", map[string]any{"head_dim": head}, bytePairTokens, decoder(bytePairTokens, layers, head))
+		c.useBytePairs(t, tekkenPattern)
+		c.multimodal()
+		return c
+	},
 	"MixtralForCausalLM": func(t testing.TB) *checkpoint {
 		shapes := decoder(pieceTokens, layers, hidden/heads)
 		without(shapes, ".mlp.")
@@ -178,15 +193,63 @@ func tinyGemma3(t testing.TB, architecture string) *checkpoint {
 	if architecture == "Gemma3ForCausalLM" {
 		return c
 	}
+	c.multimodal()
+	return c
+}
+
+// multimodal makes the checkpoint the text part of a model that reads images.
+func (c *checkpoint) multimodal() {
 	text := c.config
-	c.config = map[string]any{"architectures": text["architectures"], "model_type": "gemma3", "text_config": text, "vision_config": map[string]any{"hidden_size": 8}}
+	c.config = map[string]any{"architectures": text["architectures"], "model_type": "tiny", "text_config": text, "vision_config": map[string]any{"hidden_size": 8}}
 	delete(text, "architectures")
-	tensors := map[string]weights{"vision_tower.vision_model.post_layernorm.weight": {[]uint64{1}, []float32{1}}}
+	tensors := map[string]weights{
+		"vision_tower.vision_model.post_layernorm.weight": {[]uint64{1}, []float32{1}}, "multi_modal_projector.linear.weight": {[]uint64{1, 1}, []float32{1}},
+	}
 	for name, w := range c.tensors {
 		tensors["language_model."+name] = w
 	}
 	c.tensors = tensors
-	return c
+}
+
+// variants are what configs and tokenizers may say in other ways.
+var variants = map[string]func(testing.TB) *checkpoint{
+	"Qwen2 with yarn": func(t testing.TB) *checkpoint {
+		c := tinyModels["Qwen2ForCausalLM"](t)
+		c.config["rope_scaling"] = map[string]any{"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
+		return c
+	},
+	"Qwen3 with yarn as it is now": func(t testing.TB) *checkpoint {
+		c := tinyModels["Qwen3ForCausalLM"](t)
+		c.config["rope_parameters"] = map[string]any{"rope_type": "yarn", "rope_theta": 1e6, "factor": 8.0, "attention_factor": 1.1}
+		return c
+	},
+	"Llama with linear scaling": func(t testing.TB) *checkpoint {
+		c := tinyModels["LlamaForCausalLM"](t)
+		c.config["rope_scaling"] = map[string]any{"type": "linear", "factor": 4.0}
+		return c
+	},
+	"Gemma 3 with rope for each kind of layer": func(t testing.TB) *checkpoint {
+		c := tinyModels["Gemma3ForCausalLM"](t)
+		delete(c.config, "rope_theta")
+		delete(c.config, "rope_scaling")
+		c.config["rope_parameters"] = map[string]any{
+			"full_attention":    map[string]any{"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+			"sliding_attention": map[string]any{"rope_type": "default", "rope_theta": 10000.0},
+		}
+		return c
+	},
+	"Gemma with an embedding of its own": func(t testing.TB) *checkpoint {
+		c := tinyModels["Gemma3ForCausalLM"](t)
+		c.tensors["lm_head.weight"] = weights{c.tensors["model.embed_tokens.weight"].shape, slices.Clone(c.tensors["model.embed_tokens.weight"].values)}
+		slices.Reverse(c.tensors["lm_head.weight"].values)
+		return c
+	},
+	"Mistral without tokenizer.model": func(t testing.TB) *checkpoint {
+		c := tinyModels["MistralForCausalLM"](t)
+		delete(c.files, "tokenizer.model")
+		c.files["tokenizer.json"] = asJSON(t, piecesFile())
+		return c
+	},
 }
 
 // converted converts a checkpoint's files.
@@ -201,9 +264,15 @@ func converted(t testing.TB, f files) (path string, header *gguf.File) {
 	return path, header
 }
 
+func allModels() map[string]func(testing.TB) *checkpoint {
+	all := maps.Clone(tinyModels)
+	maps.Copy(all, variants)
+	return all
+}
+
 func TestEveryArchitectureConverts(t *testing.T) {
 	require.Equal(t, Architectures(), slices.Sorted(maps.Keys(tinyModels)))
-	for name, tiny := range tinyModels {
+	for name, tiny := range allModels() {
 		t.Run(name, func(t *testing.T) {
 			c := tiny(t)
 			f := c.write(t)

@@ -58,7 +58,7 @@ func compute(t testing.TB, path string, adapters ...string) []float32 {
 // TestLlamaComputesTheDefinition: what llama.cpp makes of the converted file is what the
 // model's definition says, computed from the checkpoint itself.
 func TestLlamaComputesTheDefinition(t *testing.T) {
-	for name, tiny := range tinyModels {
+	for name, tiny := range allModels() {
 		t.Run(name, func(t *testing.T) {
 			c := tiny(t)
 			path, _ := converted(t, c.write(t))
@@ -100,10 +100,11 @@ func TestTokenizers(t *testing.T) {
 		{"LlamaForCausalLM", "hello<|end|>", []llama.Token{259, 258, 'o', 260}},
 		{"Qwen2ForCausalLM", "hell", []llama.Token{258}},
 		{"MistralForCausalLM", "he  b", []llama.Token{1, 259, 260, 261, 263}},
+		{"Mistral without tokenizer.model", "he  b", []llama.Token{1, 259, 260, 261, 263}},
 		{"GemmaForCausalLM", "heb", []llama.Token{1, 260, 263}},
 		{"BertModel", "Ab", []llama.Token{2, 5, 32, 3}},
 	} {
-		path, _ := converted(t, tinyModels[test.name](t).write(t))
+		path, _ := converted(t, allModels()[test.name](t).write(t))
 		m, err := llama.LoadModelFromFile(path, llama.ModelDefaultParams())
 		require.NoError(t, err)
 		got, err := m.Vocab().Tokenize(test.text, true, true)

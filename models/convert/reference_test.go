@@ -96,29 +96,48 @@ func add(a, b []float64) []float64 {
 	return out
 }
 
-// frequency returns how far a position turns the i-th pair of a head.
-func (r *reference) frequency(layer, i, turned int) (frequency, attention float64) {
+// settings returns rope's base and scaling of a layer.
+func (r *reference) settings(layer int) (theta float64, scaling config) {
+	if r.gemma && r.c["sliding_window_pattern"] != nil && (layer+1)%6 != 0 {
+		return 10000, nil
+	}
+	scaling = r.c.sub("rope_scaling")
 	theta, ok := r.c.number("rope_theta")
+	if p := r.c.sub("rope_parameters"); p != nil {
+		if p.sub("full_attention") != nil {
+			p = p.sub("full_attention")
+		}
+		scaling = p
+		theta, ok = p.number("rope_theta")
+	}
 	if !ok {
-		theta, _ = r.c.sub("rope_parameters").number("rope_theta")
+		panic("no rope_theta")
 	}
-	scaling := r.c.sub("rope_scaling")
-	local := r.gemma && r.c["sliding_window_pattern"] != nil && (layer+1)%6 != 0
-	if local {
-		theta, scaling = 10000, nil
-	}
+	return theta, scaling
+}
+
+// frequency returns how far a position turns the i-th pair of a head, and what attention is
+// multiplied with.
+func (r *reference) frequency(layer, i, turned int) (frequency, attention float64) {
+	theta, scaling := r.settings(layer)
 	f := math.Pow(theta, -2*float64(i)/float64(turned))
-	kind := scaling.text("rope_type") + scaling.text("type")
-	switch kind {
+	get := func(key string, usual float64) float64 {
+		for _, c := range []config{scaling, r.c} {
+			if v, ok := c.number(key); ok {
+				return v
+			}
+		}
+		return usual
+	}
+	factor, longest := get("factor", 0), get("max_position_embeddings", 0)
+	original := get("original_max_position_embeddings", longest)
+	switch scaling.text("rope_type") + scaling.text("type") {
 	case "linear":
-		return f / float64(scaling.float("factor")), 1
+		return f / factor, 1
 	case "longrope":
-		original := r.c.float("original_max_position_embeddings")
-		scale := float64(r.c.float("max_position_embeddings") / original)
-		return f / float64(scaling.floats("short_factor")[i]), math.Sqrt(1 + math.Log(scale)/math.Log(float64(original)))
+		return f / float64(scaling.floats("short_factor")[i]), math.Sqrt(1 + math.Log(longest/original)/math.Log(original))
 	case "llama3":
-		factor, low, high := float64(scaling.float("factor")), float64(scaling.float("low_freq_factor")), float64(scaling.float("high_freq_factor"))
-		original, length := float64(scaling.float("original_max_position_embeddings")), 2*math.Pi/f
+		low, high, length := get("low_freq_factor", 0), get("high_freq_factor", 0), 2*math.Pi/f
 		switch {
 		case length < original/high:
 			return f, 1
@@ -127,6 +146,17 @@ func (r *reference) frequency(layer, i, turned int) (frequency, attention float6
 		}
 		smooth := (original/length - low) / (high - low)
 		return (1-smooth)*f/factor + smooth*f, 1
+	case "yarn":
+		dim := func(turns float64) float64 {
+			return float64(turned) * math.Log(original/(turns*2*math.Pi)) / (2 * math.Log(theta))
+		}
+		low, high := max(0, math.Floor(dim(get("beta_fast", 32)))), min(float64(turned-1), math.Ceil(dim(get("beta_slow", 1))))
+		ramp := min(1, max(0, (float64(i)-low)/max(0.001, high-low)))
+		attention = get("attention_factor", 0.1*math.Log(factor)+1)
+		if get("mscale_all_dim", 0) > 0 {
+			attention = 1 // mscale is the same
+		}
+		return f/factor*ramp + f*(1-ramp), attention
 	}
 	return f, 1
 }
@@ -169,6 +199,12 @@ func (r *reference) project(blk string, x []float64, pos, layer int) (q, k, v []
 		q, k, v = all[:heads*length], all[heads*length:(heads+kv)*length], all[(heads+kv)*length:]
 	} else {
 		q, k, v = r.mul(blk+"self_attn.q_proj", x), r.mul(blk+"self_attn.k_proj", x), r.mul(blk+"self_attn.v_proj", x)
+	}
+	if beta, ok := r.c.sub("rope_parameters").number("llama_4_scaling_beta"); ok {
+		original, _ := r.c.sub("rope_parameters").number("original_max_position_embeddings")
+		for i := range q {
+			q[i] *= 1 + beta*math.Log(1+math.Floor(float64(pos)/original))
+		}
 	}
 	for name, all := range map[string][]float64{"q": q, "k": k} {
 		for at := 0; at < len(all); at += length {

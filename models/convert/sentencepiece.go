@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -40,6 +41,76 @@ func (v *vocabulary) readSentencePiece(f files) error {
 		v.spacePrefix = &prefix
 	}
 	return nil
+}
+
+// readPieces makes the tokens and scores of SentencePiece from a tokenizer.json that was
+// made of it: there, each merge of two tokens to a third is listed, the best score first.
+func (v *vocabulary) readPieces(t *tokenizerFile) error {
+	v.model, v.pre = "llama", "default"
+	if err := v.readVocab(t); err != nil {
+		return err
+	}
+	merges, err := readMerges(t.Model.Merges)
+	if err != nil {
+		return err
+	}
+	ranks := make(map[string]int, len(merges))
+	listed := make(map[string]bool, len(merges))
+	for rank, m := range merges {
+		listed[m] = true
+		if whole := strings.Replace(m, " ", "", 1); ranks[whole] == 0 {
+			ranks[whole] = rank + 1
+		}
+	}
+	known := make(map[string]bool, len(v.tokens))
+	for i, text := range v.tokens {
+		known[text] = v.types[i] == normalToken
+	}
+	v.scores = make([]float32, len(v.tokens))
+	for i, text := range v.tokens {
+		var b byte
+		switch n, _ := fmt.Sscanf(text, "<0x%02X>", &b); {
+		case v.types[i] == unusedToken:
+		case text == t.Model.UnkToken:
+			v.types[i] = unknownToken
+		case n == 1 && len(text) == len("<0x00>"):
+			v.types[i] = byteToken
+		case ranks[text] > 0:
+			v.scores[i] = -float32(ranks[text])
+			if err := allMerges(text, known, listed); err != nil {
+				return err
+			}
+		default:
+			v.scores[i] = -float32(len(merges) + 1)
+		}
+	}
+	prefix := prefixed(t)
+	v.spacePrefix = &prefix
+	return nil
+}
+
+// allMerges checks that a token is made of any two others that make its text: llama.cpp
+// merges by the text alone.
+func allMerges(text string, known, listed map[string]bool) error {
+	for i := range text {
+		if i > 0 && known[text[:i]] && known[text[i:]] && !listed[text[:i]+" "+text[i:]] {
+			return puna.Errorf(puna.Unsupported, "tokenizer.json has no merge of %q and %q, so it wasn't made of a SentencePiece model, and llama.cpp can't split texts as it does: add tokenizer.model", text[:i], text[i:])
+		}
+	}
+	return nil
+}
+
+// prefixed reports whether a tokenizer.json puts a space before texts.
+func prefixed(t *tokenizerFile) bool {
+	for _, s := range slices.Concat(t.Normalizer.all(), t.PreTokenizer.all()) {
+		switch s.Type {
+		case "Prepend":
+			return true
+		case "Metaspace":
+			return s.PrependScheme != "never" && (s.AddPrefixSpace == nil || *s.AddPrefixSpace)
+		}
+	}
+	return false
 }
 
 // turns are tokens of Gemma that tokenizer.model takes for text.

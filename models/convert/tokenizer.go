@@ -52,14 +52,11 @@ type addedToken struct {
 
 // tokenizerFile is a tokenizer.json.
 type tokenizerFile struct {
-	AddedTokens []addedToken `json:"added_tokens"`
-	Normalizer  struct {
-		Type      string `json:"type"`
-		Lowercase *bool  `json:"lowercase"`
-	} `json:"normalizer"`
-	PreTokenizer  step `json:"pre_tokenizer"`
-	Decoder       step `json:"decoder"`
-	PostProcessor step `json:"post_processor"`
+	AddedTokens   []addedToken `json:"added_tokens"`
+	Normalizer    step         `json:"normalizer"`
+	PreTokenizer  step         `json:"pre_tokenizer"`
+	Decoder       step         `json:"decoder"`
+	PostProcessor step         `json:"post_processor"`
 	Model         struct {
 		Type          string          `json:"type"`
 		Vocab         json.RawMessage `json:"vocab"`
@@ -67,6 +64,7 @@ type tokenizerFile struct {
 		IgnoreMerges  bool            `json:"ignore_merges"`
 		ByteFallback  bool            `json:"byte_fallback"`
 		SubwordPrefix *string         `json:"continuing_subword_prefix"`
+		UnkToken      string          `json:"unk_token"`
 	} `json:"model"`
 }
 
@@ -76,6 +74,10 @@ type step struct {
 	PreTokenizers    []step `json:"pretokenizers"`
 	Decoders         []step `json:"decoders"`
 	Processors       []step `json:"processors"`
+	Normalizers      []step `json:"normalizers"`
+	Lowercase        *bool  `json:"lowercase"`
+	PrependScheme    string `json:"prepend_scheme"`
+	AddPrefixSpace   *bool  `json:"add_prefix_space"`
 	UseRegex         *bool  `json:"use_regex"`
 	IndividualDigits bool   `json:"individual_digits"`
 	Pattern          struct {
@@ -93,7 +95,7 @@ func (s step) all() []step {
 	if s.Type != "Sequence" {
 		return []step{s}
 	}
-	return slices.Concat(s.PreTokenizers, s.Decoders, s.Processors)
+	return slices.Concat(s.PreTokenizers, s.Decoders, s.Processors, s.Normalizers)
 }
 
 func (s step) has(kind string) bool {
@@ -116,6 +118,8 @@ func readVocabulary(f files, c config, rows uint64) (*vocabulary, error) {
 		err = v.readWordPiece(&t)
 	case pieces:
 		err = v.readSentencePiece(f)
+	case found && t.Model.Type == "BPE" && t.Model.ByteFallback:
+		err = v.readPieces(&t)
 	case found:
 		err = puna.Errorf(puna.Unsupported, "tokenizer.json is a %s tokenizer that only works with the tokenizer.model of SentencePiece: add that file to the folder", t.Model.Type)
 	default:
