@@ -149,13 +149,13 @@ var sizes = map[string][2]uint64{
 }
 
 // fractions are other numbers that converters take.
-var fractions = []string{"rms_norm_eps", "layer_norm_eps", "norm_eps", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale"}
+var fractions = []string{"rms_norm_eps", "layer_norm_eps", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale"}
 
 // aliases are other names of sizes.
 var aliases = map[string]string{
 	"n_embd": "hidden_size", "n_layer": "num_hidden_layers", "n_layers": "num_hidden_layers", "n_head": "num_attention_heads",
 	"n_inner": "intermediate_size", "n_ctx": "max_position_embeddings", "n_positions": "max_position_embeddings",
-	"layer_norm_epsilon": "layer_norm_eps", "norm_epsilon": "layer_norm_eps",
+	"rotary_emb_base": "rope_theta", "layer_norm_epsilon": "layer_norm_eps", "norm_epsilon": "layer_norm_eps",
 }
 
 // settle fills defaults in, checks all sizes, and requires some.

@@ -70,6 +70,13 @@ var families = map[string]family{
 		f.check = checkQwen3Moe
 		f.finish = finishQwen3Moe
 	}),
+	"Qwen2VLForConditionalGeneration":    qwen2VLFamily,
+	"Qwen2_5_VLForConditionalGeneration": qwen2VLFamily,
+	"Qwen3VLForConditionalGeneration": with(qwen3Family, func(f *family) {
+		f.arch, f.towers, f.theta = "qwen3vl", true, 5e6
+		f.rename = append([]string{"model.language_model.", "model."}, f.rename...)
+		f.finish = finishSections
+	}),
 	"GemmaForCausalLM":  gemmaFamily,
 	"Gemma2ForCausalLM": gemma2Family,
 	"Gemma3ForCausalLM": gemma3Family,
@@ -80,6 +87,17 @@ var families = map[string]family{
 	}),
 	"Phi3ForCausalLM": phi3Family,
 	"BertModel":       bertFamily,
+	// Ollama's package has names for it that no checkpoint has.
+	"NomicBertModel": with(bertFamily, func(f *family) {
+		f.arch, f.theta = "nomic-bert", 10000
+		f.rename = []string{
+			"encoder.layers.", "blk.", "emb_ln.", "token_embd_norm.", "attn.Wqkv.", "attn_qkv.", "attn.out_proj.", "attn_output.",
+			"norm1.", "attn_output_norm.", "norm2.", "layer_output_norm.", "mlp.fc11.", "ffn_up.", "mlp.fc12.", "ffn_gate.", "mlp.fc2.", "ffn_down.",
+		}
+		f.global = "token_embd token_types token_embd_norm token_embd_norm.bias"
+		f.layer = "attn_qkv attn_output attn_output_norm attn_output_norm.bias ffn_up ffn_gate ffn_down layer_output_norm layer_output_norm.bias"
+		f.check = checkNomic
+	}),
 	"CohereForCausalLM": {
 		arch: "command-r", ollama: "CohereForCausalLM", theta: 10000, tied: true,
 		defaults: config{"logit_scale": num(0.0625), "layer_norm_eps": num(1e-5)},
@@ -130,6 +148,13 @@ var qwen3Family = with(qwen2Family, func(f *family) {
 	f.defaults["head_dim"] = num(128)
 	f.layer = attention + feedForward + " attn_q_norm attn_k_norm"
 	f.may = "output attn_q.bias attn_k.bias attn_v.bias attn_output.bias"
+})
+
+// qwen2VLFamily is the part of a model of images that reads and writes text.
+var qwen2VLFamily = with(qwen2Family, func(f *family) {
+	f.arch, f.towers, f.theta = "qwen2vl", true, 1e6
+	f.rename = []string{"model.language_model.", "model."}
+	f.finish = finishSections
 })
 
 var gemmaFamily = family{
@@ -256,6 +281,47 @@ func finishQwen3Moe(m *model) error {
 	return nil
 }
 
+// finishSections says which parts of a head turn by which of a position's coordinates.
+// Ollama's package has another key for it.
+func finishSections(m *model) error {
+	scaling := m.config.sub("rope_scaling")
+	if p := m.config.sub("rope_parameters"); p != nil {
+		scaling = p
+	}
+	sections := make([]int32, 4)
+	given := scaling.floats("mrope_section")
+	if len(given) != 3 {
+		return puna.Errorf(puna.Invalid, "config.json: mrope_section of rope_scaling is %v, not three numbers", scaling["mrope_section"])
+	}
+	for i, v := range given {
+		if v < 0 || v > 1<<16 || v != float32(int32(v)) {
+			return puna.Errorf(puna.Invalid, "config.json: mrope_section of rope_scaling is %v, not three numbers", given)
+		}
+		sections[i] = int32(v)
+	}
+	m.kv[m.arch+".rope.dimension_sections"] = sections
+	if layers, ok := m.config.sub("vision_config")["deepstack_visual_indexes"].([]any); ok && m.arch == "qwen3vl" {
+		m.kv["qwen3vl.n_deepstack_layers"] = uint32(len(layers))
+	}
+	return nil
+}
+
+func checkNomic(c config) error {
+	for key, want := range map[string]any{
+		"activation_function": "swiglu", "prenorm": false, "rotary_emb_interleaved": false, "use_rms_norm": false, "rotary_emb_fraction": num(1),
+		"moe_every_n_layers": num(0),
+	} {
+		got := c[key]
+		if n, ok := c.number(key); ok {
+			got = num(n)
+		}
+		if got != nil && got != want {
+			return puna.Errorf(puna.Unsupported, "config.json: %s is %v, but llama.cpp only runs these models with %v", key, c[key], want)
+		}
+	}
+	return nil
+}
+
 func checkBert(c config) error {
 	if kind := c.text("position_embedding_type"); kind != "" && kind != "absolute" {
 		return puna.Errorf(puna.Unsupported, "config.json: position_embedding_type is %q, but llama.cpp only runs BERT with absolute positions", kind)
@@ -269,7 +335,7 @@ func checkBert(c config) error {
 // finishBert says how the vectors of a text's tokens become one. Ollama's package lets a
 // pooling that it doesn't know pass as none.
 func finishBert(m *model) (err error) {
-	m.kv["bert.pooling_type"], m.kv["bert.normalize_embeddings"], err = readPooling(m.files)
+	m.kv[m.arch+".pooling_type"], m.kv[m.arch+".normalize_embeddings"], err = readPooling(m.files)
 	m.kv["tokenizer.ggml.token_type_count"] = uint32(m.config.count("type_vocab_size"))
 	return err
 }
@@ -374,7 +440,7 @@ func (m *model) scaleRope(s config, theta float64, turned int) error {
 		original = m.config.count("original_max_position_embeddings")
 	}
 	switch kind {
-	case "", "default", "dynamic": // dynamic only changes texts beyond the context
+	case "", "default", "mrope", "dynamic": // dynamic only changes texts beyond the context
 		return nil
 	case "linear", "yarn":
 		if s.float("factor") < 1 {

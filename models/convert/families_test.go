@@ -17,161 +17,213 @@ import (
 )
 
 // models makes a tiny checkpoint of each architecture.
-var tinyModels = map[string]func(testing.TB) *checkpoint{
-	"LlamaForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(bytePairTokens+3, layers, hidden/heads) // rows beyond the tokens
-		each(shapes, "self_attn.q_proj.bias", hidden)
-		each(shapes, "self_attn.k_proj.bias", kv*hidden/heads)
-		each(shapes, "self_attn.rotary_emb.inv_freq", hidden/heads/2)
-		c := newCheckpoint("LlamaForCausalLM", map[string]any{
-			"rope_theta":   500000.0,
-			"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
-		}, bytePairTokens+3, shapes)
-		c.dtype, c.shards = "BF16", 3
-		c.useBytePairs(t, llama3Pattern)
-		return c
-	},
-	"MistralForCausalLM": func(t testing.TB) *checkpoint {
-		c := newCheckpoint("MistralForCausalLM", map[string]any{"head_dim": head, "sliding_window": nil}, pieceTokens, decoder(pieceTokens, layers, head))
-		c.useSentencePiece(t, true)
-		return c
-	},
-	"Ministral3ForCausalLM": func(t testing.TB) *checkpoint {
-		c := newCheckpoint("Ministral3ForCausalLM", map[string]any{"head_dim": head, "rope_parameters": map[string]any{
-			"rope_type": "yarn", "rope_theta": 1e6, "factor": 16.0, "original_max_position_embeddings": 5, "beta_fast": 4.0, "beta_slow": 0.5,
-			"mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.3,
-		}}, bytePairTokens, decoder(bytePairTokens, layers, head))
-		c.dtype = "BF16"
-		c.useBytePairs(t, tekkenPattern)
-		return c
-	},
-	"Mistral3ForConditionalGeneration": func(t testing.TB) *checkpoint {
-		c := newCheckpoint("Mistral3ForConditionalGeneration", map[string]any{"head_dim": head}, bytePairTokens, decoder(bytePairTokens, layers, head))
-		c.useBytePairs(t, tekkenPattern)
-		c.multimodal()
-		return c
-	},
-	"MixtralForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(pieceTokens, layers, hidden/heads)
-		without(shapes, ".mlp.")
-		each(shapes, "block_sparse_moe.gate.weight", 12, hidden)
-		for i := range 12 {
-			expert := fmt.Sprintf("block_sparse_moe.experts.%d.", i)
-			each(shapes, expert+"w1.weight", inner, hidden)
-			each(shapes, expert+"w2.weight", hidden, inner)
-			each(shapes, expert+"w3.weight", inner, hidden)
-		}
-		c := newCheckpoint("MixtralForCausalLM", map[string]any{"num_local_experts": 12, "num_experts_per_tok": 2}, pieceTokens, shapes)
-		c.useSentencePiece(t, true)
-		return c
-	},
-	"Qwen2ForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(bytePairTokens, layers, hidden/heads)
-		each(shapes, "self_attn.q_proj.bias", heads*hidden/heads)
-		each(shapes, "self_attn.k_proj.bias", kv*hidden/heads)
-		each(shapes, "self_attn.v_proj.bias", kv*hidden/heads)
-		c := newCheckpoint("Qwen2ForCausalLM", map[string]any{"tie_word_embeddings": true, "rope_theta": 1e6}, bytePairTokens, shapes)
-		c.useBytePairs(t, qwen2Pattern)
-		return c
-	},
-	"Qwen3ForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(bytePairTokens, layers, head)
-		each(shapes, "self_attn.q_norm.weight", head)
-		each(shapes, "self_attn.k_norm.weight", head)
-		c := newCheckpoint("Qwen3ForCausalLM", map[string]any{"head_dim": head}, bytePairTokens, shapes)
-		delete(c.config, "rope_theta") // as transformers 5 writes it
-		c.config["rope_parameters"] = map[string]any{"rope_theta": 1e6, "rope_type": "default"}
-		c.useBytePairs(t, qwen2Pattern)
-		return c
-	},
-	"Qwen3MoeForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(bytePairTokens, layers, head)
-		without(shapes, ".mlp.")
-		each(shapes, "self_attn.q_norm.weight", head)
-		each(shapes, "self_attn.k_norm.weight", head)
-		each(shapes, "mlp.gate.weight", 4, hidden)
-		for i := range 4 {
-			expert := fmt.Sprintf("mlp.experts.%d.", i)
-			each(shapes, expert+"gate_proj.weight", 24, hidden)
-			each(shapes, expert+"up_proj.weight", 24, hidden)
-			each(shapes, expert+"down_proj.weight", hidden, 24)
-		}
-		c := newCheckpoint("Qwen3MoeForCausalLM", map[string]any{
-			"head_dim": head, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "norm_topk_prob": true,
-		}, bytePairTokens, shapes)
-		c.dtype = "BF16"
-		c.useBytePairs(t, qwen2Pattern)
-		return c
-	},
-	"GemmaForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(pieceTokens, layers, head)
-		without(shapes, "lm_head")
-		c := newCheckpoint("GemmaForCausalLM", map[string]any{"head_dim": head}, pieceTokens, shapes)
-		c.useSentencePiece(t, false)
-		return c
-	},
-	"Gemma2ForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(pieceTokens, layers, head)
-		each(shapes, "pre_feedforward_layernorm.weight", hidden)
-		each(shapes, "post_feedforward_layernorm.weight", hidden)
-		c := newCheckpoint("Gemma2ForCausalLM", map[string]any{ // with a head that counts for nothing
-			"tie_word_embeddings": true, "head_dim": head, "query_pre_attn_scalar": head, "sliding_window": 64, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0,
-		}, pieceTokens, shapes)
-		c.dtype = "F16"
-		c.useSentencePiece(t, false)
-		return c
-	},
-	"Gemma3ForCausalLM":              func(t testing.TB) *checkpoint { return tinyGemma3(t, "Gemma3ForCausalLM") },
-	"Gemma3ForConditionalGeneration": func(t testing.TB) *checkpoint { return tinyGemma3(t, "Gemma3ForConditionalGeneration") },
-	"Phi3ForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(bytePairTokens, layers, hidden/heads)
-		without(shapes, "q_proj")
-		without(shapes, "k_proj")
-		without(shapes, "v_proj")
-		without(shapes, "gate_proj")
-		without(shapes, "up_proj")
-		each(shapes, "self_attn.qkv_proj.weight", (heads+2*kv)*hidden/heads, hidden)
-		each(shapes, "mlp.gate_up_proj.weight", 2*inner, hidden)
-		c := newCheckpoint("Phi3ForCausalLM", map[string]any{
-			"partial_rotary_factor": 0.5, "original_max_position_embeddings": 1024, "max_position_embeddings": 4096,
-			"rope_scaling": map[string]any{"type": "longrope", "long_factor": []float64{1.5, 3}, "short_factor": []float64{1, 1.25}},
-		}, bytePairTokens, shapes)
-		p := bytePairs(llama3Pattern)
-		p["model"].(map[string]any)["ignore_merges"] = false
-		c.useBytePairs(t, llama3Pattern)
-		c.files["tokenizer.json"] = asJSON(t, p)
-		return c
-	},
-	"CohereForCausalLM": func(t testing.TB) *checkpoint {
-		shapes := decoder(bytePairTokens, layers, hidden/heads)
-		without(shapes, "post_attention_layernorm")
-		without(shapes, "lm_head")
-		c := newCheckpoint("CohereForCausalLM", map[string]any{"logit_scale": 0.25, "layer_norm_eps": 1e-5, "tie_word_embeddings": true}, bytePairTokens, shapes)
-		c.useBytePairs(t, llama3Pattern)
-		return c
-	},
-	"BertModel": func(t testing.TB) *checkpoint {
-		shapes := map[string][]uint64{
-			"embeddings.word_embeddings.weight": {wordPieceTokens, hidden}, "embeddings.position_embeddings.weight": {128, hidden},
-			"embeddings.token_type_embeddings.weight": {2, hidden}, "embeddings.LayerNorm.weight": {hidden}, "embeddings.LayerNorm.bias": {hidden},
-			"pooler.dense.weight": {hidden, hidden}, "pooler.dense.bias": {hidden},
-		}
-		for i := range layers {
-			for name, rows := range map[string][2]uint64{
-				"attention.self.query": {hidden, hidden}, "attention.self.key": {hidden, hidden}, "attention.self.value": {hidden, hidden},
-				"attention.output.dense": {hidden, hidden}, "intermediate.dense": {inner, hidden}, "output.dense": {hidden, inner},
-				"attention.output.LayerNorm": {hidden}, "output.LayerNorm": {hidden},
-			} {
-				prefix := fmt.Sprintf("encoder.layer.%d.%s.", i, name)
-				shapes[prefix+"bias"] = rows[:1]
-				shapes[prefix+"weight"] = slices.DeleteFunc(slices.Clone(rows[:]), func(n uint64) bool { return n == 0 })
+var tinyModels map[string]func(testing.TB) *checkpoint
+
+func init() { // they use one another
+	tinyModels = map[string]func(testing.TB) *checkpoint{
+		"LlamaForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(bytePairTokens+3, layers, hidden/heads) // rows beyond the tokens
+			each(shapes, "self_attn.q_proj.bias", hidden)
+			each(shapes, "self_attn.k_proj.bias", kv*hidden/heads)
+			each(shapes, "self_attn.rotary_emb.inv_freq", hidden/heads/2)
+			c := newCheckpoint("LlamaForCausalLM", map[string]any{
+				"rope_theta":   500000.0,
+				"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
+			}, bytePairTokens+3, shapes)
+			c.dtype, c.shards = "BF16", 3
+			c.useBytePairs(t, llama3Pattern)
+			return c
+		},
+		"MistralForCausalLM": func(t testing.TB) *checkpoint {
+			c := newCheckpoint("MistralForCausalLM", map[string]any{"head_dim": head, "sliding_window": nil}, pieceTokens, decoder(pieceTokens, layers, head))
+			c.useSentencePiece(t, true)
+			return c
+		},
+		"Ministral3ForCausalLM": func(t testing.TB) *checkpoint {
+			c := newCheckpoint("Ministral3ForCausalLM", map[string]any{"head_dim": head, "rope_parameters": map[string]any{
+				"rope_type": "yarn", "rope_theta": 1e6, "factor": 16.0, "original_max_position_embeddings": 5, "beta_fast": 4.0, "beta_slow": 0.5,
+				"mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.3,
+			}}, bytePairTokens, decoder(bytePairTokens, layers, head))
+			c.dtype = "BF16"
+			c.useBytePairs(t, tekkenPattern)
+			return c
+		},
+		"Mistral3ForConditionalGeneration": func(t testing.TB) *checkpoint {
+			c := newCheckpoint("Mistral3ForConditionalGeneration", map[string]any{"head_dim": head}, bytePairTokens, decoder(bytePairTokens, layers, head))
+			c.useBytePairs(t, tekkenPattern)
+			c.multimodal()
+			return c
+		},
+		"MixtralForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(pieceTokens, layers, hidden/heads)
+			without(shapes, ".mlp.")
+			each(shapes, "block_sparse_moe.gate.weight", 12, hidden)
+			for i := range 12 {
+				expert := fmt.Sprintf("block_sparse_moe.experts.%d.", i)
+				each(shapes, expert+"w1.weight", inner, hidden)
+				each(shapes, expert+"w2.weight", hidden, inner)
+				each(shapes, expert+"w3.weight", inner, hidden)
 			}
-		}
-		c := newCheckpoint("BertModel", map[string]any{"layer_norm_eps": 1e-12, "hidden_act": "gelu", "position_embedding_type": "absolute"}, wordPieceTokens, shapes)
-		delete(c.config, "num_key_value_heads")
-		c.useWordPiece(t)
-		return c
-	},
+			c := newCheckpoint("MixtralForCausalLM", map[string]any{"num_local_experts": 12, "num_experts_per_tok": 2}, pieceTokens, shapes)
+			c.useSentencePiece(t, true)
+			return c
+		},
+		"Qwen2ForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(bytePairTokens, layers, hidden/heads)
+			each(shapes, "self_attn.q_proj.bias", heads*hidden/heads)
+			each(shapes, "self_attn.k_proj.bias", kv*hidden/heads)
+			each(shapes, "self_attn.v_proj.bias", kv*hidden/heads)
+			c := newCheckpoint("Qwen2ForCausalLM", map[string]any{"tie_word_embeddings": true, "rope_theta": 1e6}, bytePairTokens, shapes)
+			c.useBytePairs(t, qwen2Pattern)
+			return c
+		},
+		"Qwen3ForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(bytePairTokens, layers, head)
+			each(shapes, "self_attn.q_norm.weight", head)
+			each(shapes, "self_attn.k_norm.weight", head)
+			c := newCheckpoint("Qwen3ForCausalLM", map[string]any{"head_dim": head}, bytePairTokens, shapes)
+			delete(c.config, "rope_theta") // as transformers 5 writes it
+			c.config["rope_parameters"] = map[string]any{"rope_theta": 1e6, "rope_type": "default"}
+			c.useBytePairs(t, qwen2Pattern)
+			return c
+		},
+		"Qwen3MoeForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(bytePairTokens, layers, head)
+			without(shapes, ".mlp.")
+			each(shapes, "self_attn.q_norm.weight", head)
+			each(shapes, "self_attn.k_norm.weight", head)
+			each(shapes, "mlp.gate.weight", 4, hidden)
+			for i := range 4 {
+				expert := fmt.Sprintf("mlp.experts.%d.", i)
+				each(shapes, expert+"gate_proj.weight", 24, hidden)
+				each(shapes, expert+"up_proj.weight", 24, hidden)
+				each(shapes, expert+"down_proj.weight", hidden, 24)
+			}
+			c := newCheckpoint("Qwen3MoeForCausalLM", map[string]any{
+				"head_dim": head, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "norm_topk_prob": true,
+			}, bytePairTokens, shapes)
+			c.dtype = "BF16"
+			c.useBytePairs(t, qwen2Pattern)
+			return c
+		},
+		"GemmaForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(pieceTokens, layers, head)
+			without(shapes, "lm_head")
+			c := newCheckpoint("GemmaForCausalLM", map[string]any{"head_dim": head}, pieceTokens, shapes)
+			c.useSentencePiece(t, false)
+			return c
+		},
+		"Gemma2ForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(pieceTokens, layers, head)
+			each(shapes, "pre_feedforward_layernorm.weight", hidden)
+			each(shapes, "post_feedforward_layernorm.weight", hidden)
+			c := newCheckpoint("Gemma2ForCausalLM", map[string]any{ // with a head that counts for nothing
+				"tie_word_embeddings": true, "head_dim": head, "query_pre_attn_scalar": head, "sliding_window": 64, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0,
+			}, pieceTokens, shapes)
+			c.dtype = "F16"
+			c.useSentencePiece(t, false)
+			return c
+		},
+		"Gemma3ForCausalLM":                  func(t testing.TB) *checkpoint { return tinyGemma3(t, "Gemma3ForCausalLM") },
+		"Gemma3ForConditionalGeneration":     func(t testing.TB) *checkpoint { return tinyGemma3(t, "Gemma3ForConditionalGeneration") },
+		"Qwen2VLForConditionalGeneration":    func(t testing.TB) *checkpoint { return tinyQwen2VL(t, "Qwen2VLForConditionalGeneration") },
+		"Qwen2_5_VLForConditionalGeneration": func(t testing.TB) *checkpoint { return tinyQwen2VL(t, "Qwen2_5_VLForConditionalGeneration") },
+		"Qwen3VLForConditionalGeneration": func(t testing.TB) *checkpoint {
+			c := tinyModels["Qwen3ForCausalLM"](t)
+			c.config["architectures"] = []string{"Qwen3VLForConditionalGeneration"}
+			c.config["rope_parameters"] = map[string]any{"rope_theta": 5e6, "rope_type": "default", "mrope_section": []int{2, 3, 3}, "mrope_interleaved": true}
+			c.multimodal()
+			c.config["vision_config"] = map[string]any{"deepstack_visual_indexes": []int{1, 2, 3}}
+			for name, w := range maps.Clone(c.tensors) {
+				if rest, ok := strings.CutPrefix(name, "language_model.model."); ok {
+					delete(c.tensors, name)
+					c.tensors["model.language_model."+rest] = w
+				}
+			}
+			c.tensors["lm_head.weight"] = c.tensors["language_model.lm_head.weight"]
+			delete(c.tensors, "language_model.lm_head.weight")
+			return c
+		},
+		"NomicBertModel": func(t testing.TB) *checkpoint {
+			shapes := map[string][]uint64{
+				"embeddings.word_embeddings.weight": {wordPieceTokens, hidden}, "embeddings.token_type_embeddings.weight": {2, hidden},
+				"emb_ln.weight": {hidden}, "emb_ln.bias": {hidden},
+			}
+			for i := range layers {
+				for name, shape := range map[string][]uint64{
+					"attn.Wqkv.weight": {3 * hidden, hidden}, "attn.out_proj.weight": {hidden, hidden}, "norm1.weight": {hidden}, "norm1.bias": {hidden},
+					"mlp.fc11.weight": {inner, hidden}, "mlp.fc12.weight": {inner, hidden}, "mlp.fc2.weight": {hidden, inner}, "norm2.weight": {hidden}, "norm2.bias": {hidden},
+				} {
+					shapes[fmt.Sprintf("encoder.layers.%d.%s", i, name)] = shape
+				}
+			}
+			c := newCheckpoint("NomicBertModel", nil, wordPieceTokens, shapes)
+			c.config = map[string]any{
+				"architectures": []string{"NomicBertModel"}, "vocab_size": wordPieceTokens, "n_embd": hidden, "n_head": heads, "n_inner": inner, "n_layer": layers,
+				"n_positions": 128, "rotary_emb_base": 1000, "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": false, "activation_function": "swiglu",
+				"layer_norm_epsilon": 1e-12, "prenorm": false, "type_vocab_size": 2,
+			}
+			c.useWordPiece(t)
+			return c
+		},
+		"Phi3ForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(bytePairTokens, layers, hidden/heads)
+			without(shapes, "q_proj")
+			without(shapes, "k_proj")
+			without(shapes, "v_proj")
+			without(shapes, "gate_proj")
+			without(shapes, "up_proj")
+			each(shapes, "self_attn.qkv_proj.weight", (heads+2*kv)*hidden/heads, hidden)
+			each(shapes, "mlp.gate_up_proj.weight", 2*inner, hidden)
+			c := newCheckpoint("Phi3ForCausalLM", map[string]any{
+				"partial_rotary_factor": 0.5, "original_max_position_embeddings": 1024, "max_position_embeddings": 4096,
+				"rope_scaling": map[string]any{"type": "longrope", "long_factor": []float64{1.5, 3}, "short_factor": []float64{1, 1.25}},
+			}, bytePairTokens, shapes)
+			p := bytePairs(llama3Pattern)
+			p["model"].(map[string]any)["ignore_merges"] = false
+			c.useBytePairs(t, llama3Pattern)
+			c.files["tokenizer.json"] = asJSON(t, p)
+			return c
+		},
+		"CohereForCausalLM": func(t testing.TB) *checkpoint {
+			shapes := decoder(bytePairTokens, layers, hidden/heads)
+			without(shapes, "post_attention_layernorm")
+			without(shapes, "lm_head")
+			c := newCheckpoint("CohereForCausalLM", map[string]any{"logit_scale": 0.25, "layer_norm_eps": 1e-5, "tie_word_embeddings": true}, bytePairTokens, shapes)
+			c.useBytePairs(t, llama3Pattern)
+			return c
+		},
+		"BertModel": func(t testing.TB) *checkpoint {
+			shapes := map[string][]uint64{
+				"embeddings.word_embeddings.weight": {wordPieceTokens, hidden}, "embeddings.position_embeddings.weight": {128, hidden},
+				"embeddings.token_type_embeddings.weight": {2, hidden}, "embeddings.LayerNorm.weight": {hidden}, "embeddings.LayerNorm.bias": {hidden},
+				"pooler.dense.weight": {hidden, hidden}, "pooler.dense.bias": {hidden},
+			}
+			for i := range layers {
+				for name, rows := range map[string][2]uint64{
+					"attention.self.query": {hidden, hidden}, "attention.self.key": {hidden, hidden}, "attention.self.value": {hidden, hidden},
+					"attention.output.dense": {hidden, hidden}, "intermediate.dense": {inner, hidden}, "output.dense": {hidden, inner},
+					"attention.output.LayerNorm": {hidden}, "output.LayerNorm": {hidden},
+				} {
+					prefix := fmt.Sprintf("encoder.layer.%d.%s.", i, name)
+					shapes[prefix+"bias"] = rows[:1]
+					shapes[prefix+"weight"] = slices.DeleteFunc(slices.Clone(rows[:]), func(n uint64) bool { return n == 0 })
+				}
+			}
+			c := newCheckpoint("BertModel", map[string]any{"layer_norm_eps": 1e-12, "hidden_act": "gelu", "position_embedding_type": "absolute"}, wordPieceTokens, shapes)
+			delete(c.config, "num_key_value_heads")
+			c.useWordPiece(t)
+			return c
+		},
+	}
+}
+
+func tinyQwen2VL(t testing.TB, architecture string) *checkpoint {
+	c := tinyModels["Qwen2ForCausalLM"](t)
+	c.config["architectures"] = []string{architecture}
+	c.config["rope_scaling"] = map[string]any{"type": "mrope", "mrope_section": []int{1, 1, 2}}
+	c.tensors["visual.blocks.0.norm1.weight"] = weights{[]uint64{1}, []float32{1}}
+	return c
 }
 
 // tinyGemma3 has a layer without a window; the multimodal one has its numbers in an

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -30,8 +31,8 @@ func compute(t testing.TB, path string, adapters ...string) []float32 {
 	defer m.Close()
 	p := llama.ContextDefaultParams()
 	p.NCtx, p.NBatch, p.NUbatch, p.NSeqMax, p.NThreads, p.NThreadsBatch = 64, 64, 64, 1, 1, 1
-	isBert, _ := m.MetaValStr("general.architecture")
-	p.Embeddings = isBert == "bert"
+	arch, _ := m.MetaValStr("general.architecture")
+	p.Embeddings = strings.HasSuffix(arch, "bert")
 	c, err := m.InitFromModel(p)
 	require.NoError(t, err)
 	defer c.Close()

@@ -106,7 +106,7 @@ func (m *model) settle(sources []source) (rows uint64, err error) {
 var buffers = regexp.MustCompile(`\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|(^|\.)position_ids$`)
 
 // towers are the parts of multimodal models that llama.cpp has in another file.
-var towers = regexp.MustCompile(`^(model\.)?(vision_tower|multi_modal_projector)\.`)
+var towers = regexp.MustCompile(`^(model\.)?(vision_tower|multi_modal_projector|visual)\.`)
 
 // drop leaves out what the GGUF file doesn't get.
 func (m *model) drop(sources []source, log *slog.Logger) []source {
@@ -136,10 +136,9 @@ func (m *model) describe(conv ollama.ModelConverter, rows uint64) error {
 	}
 	from := kv.Architecture() + "."
 	m.kv = map[string]any{}
-	for key, value := range kv {
-		rest, own := strings.CutPrefix(key, from)
-		if own && !strings.HasPrefix(rest, "vision.") && !strings.HasPrefix(rest, "mm.") {
-			m.kv[m.arch+"."+rest] = value
+	for key, value := range kv { // some keys lack the prefix
+		if !strings.HasPrefix(key, "general.") && !strings.HasPrefix(key, "tokenizer.") {
+			m.kv[m.arch+"."+strings.TrimPrefix(key, from)] = value
 		}
 	}
 	for key, value := range m.vocab.metadata() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/puna-ai/puna/cgo/llama"
@@ -33,10 +34,16 @@ func (c *checkpoint) reference(t testing.TB, tokens []llama.Token) []float32 {
 		if w, ok := c.tensors[name]; ok {
 			return w
 		}
-		return c.tensors["language_model."+name]
+		if w, ok := c.tensors["language_model."+name]; ok {
+			return w
+		}
+		return c.tensors[strings.Replace(name, "model.", "model.language_model.", 1)]
 	}
-	if r.arch == "BertModel" {
+	switch r.arch {
+	case "BertModel":
 		return r.bert(tokens)
+	case "NomicBertModel":
+		return r.nomic(tokens)
 	}
 	return r.decode(tokens)
 }
@@ -64,7 +71,7 @@ func (r *reference) norm(name string, x []float64) []float64 {
 		return x
 	}
 	eps, mean := float64(r.c.float("rms_norm_eps")), 0.0
-	if r.cohere || r.arch == "BertModel" {
+	if r.cohere || strings.HasSuffix(r.arch, "BertModel") {
 		eps = float64(r.c.float("layer_norm_eps"))
 		for _, v := range x {
 			mean += v / float64(len(x))
@@ -370,6 +377,37 @@ func (r *reference) layer(blk string, layer int, seq [][]float64) [][]float64 {
 	return out
 }
 
+// nomic is BERT with rope and gates, under other names.
+func (r *reference) nomic(tokens []llama.Token) []float32 {
+	for key, from := range map[string]string{"num_attention_heads": "n_head", "num_key_value_heads": "n_head", "hidden_size": "n_embd",
+		"rope_theta": "rotary_emb_base", "layer_norm_eps": "layer_norm_epsilon"} {
+		r.c[key] = r.c[from]
+	}
+	width := r.n("hidden_size")
+	var seq [][]float64
+	for _, tok := range tokens {
+		x := r.embed("embeddings.word_embeddings.weight", int(tok), width)
+		seq = append(seq, r.norm("emb_ln", add(x, r.embed("embeddings.token_type_embeddings.weight", 0, width))))
+	}
+	for layer := range r.n("n_layer") {
+		blk := fmt.Sprintf("encoder.layers.%d.", layer)
+		var qs, ks, vs [][]float64
+		for pos, x := range seq {
+			all := r.mul(blk+"attn.Wqkv", x)
+			for at := 0; at < 2*width; at += r.headLength() {
+				r.rope(all[at:at+r.headLength()], pos, layer)
+			}
+			qs, ks, vs = append(qs, all[:width]), append(ks, all[width:2*width]), append(vs, all[2*width:])
+		}
+		for pos, mixed := range r.attend(qs, ks, vs, false) {
+			x := r.norm(blk+"norm1", add(seq[pos], r.mul(blk+"attn.out_proj", mixed)))
+			y := r.mul(blk+"mlp.fc2", r.gated(r.mul(blk+"mlp.fc12", x), r.mul(blk+"mlp.fc11", x)))
+			seq[pos] = r.norm(blk+"norm2", add(x, y))
+		}
+	}
+	return mean(seq)
+}
+
 // bert returns the mean of the tokens' vectors, before it is made one of length 1.
 func (r *reference) bert(tokens []llama.Token) []float32 {
 	r.c["num_key_value_heads"] = r.c["num_attention_heads"]
@@ -394,7 +432,11 @@ func (r *reference) bert(tokens []llama.Token) []float32 {
 			seq[pos] = r.norm(blk+"output.LayerNorm", add(x, r.mul(blk+"output.dense", up)))
 		}
 	}
-	out := make([]float32, width)
+	return mean(seq)
+}
+
+func mean(seq [][]float64) []float32 {
+	out := make([]float32, len(seq[0]))
 	for _, x := range seq {
 		for i := range out {
 			out[i] += float32(x[i] / float64(len(seq)))

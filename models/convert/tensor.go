@@ -76,7 +76,7 @@ func dims(shape []uint64) int {
 
 func needsF32(name string) bool {
 	return name == "token_types.weight" || slices.ContainsFunc(
-		[]string{".bias", "_norm.weight", ".ffn_gate_inp.weight", ".shortconv.conv.weight", ".ssm_conv1d.weight"},
+		[]string{".bias", "_norm.weight", ".ffn_gate_inp.weight"},
 		func(suffix string) bool { return strings.HasSuffix(name, suffix) })
 }
 
