@@ -3,11 +3,14 @@ package convert
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -91,6 +94,14 @@ func TestBrokenCheckpoints(t *testing.T) {
 		{"a token far away", llama, tokenizer(func(p map[string]any) {
 			p["added_tokens"] = []any{map[string]any{"id": 2000000000, "content": "<far>"}}
 		}), puna.Invalid, []string{"<far>", "2000000000"}},
+		{"holes between all tokens", llama, tokenizer(func(p map[string]any) {
+			var added []any
+			for i := range 20 {
+				added = append(added, map[string]any{"id": 261 + i*10000, "content": fmt.Sprintf("<%d>", i)})
+			}
+			p["added_tokens"] = added
+		}), puna.Invalid, []string{"<7>", "70261"}},
+		{"more pieces than there may be", "MistralForCausalLM", file("tokenizer.model", strings.Repeat("\x0a\x00", maxTokens+1)), puna.Invalid, []string{"tokenizer.model", "1048577"}},
 		{"a negative token", llama, tokenizer(func(p map[string]any) {
 			p["added_tokens"] = []any{map[string]any{"id": -1, "content": "<x>"}}
 		}), puna.Invalid, []string{"-1"}},
@@ -287,3 +298,32 @@ func TestFolder(t *testing.T) {
 	_, err = Folder(t.TempDir())
 	assert.ErrorContains(t, err, "config.json")
 }
+
+// TestLittleMemory: however large a tensor is, some pieces of it are in memory.
+func TestLittleMemory(t *testing.T) {
+	const rows, columns = 1 << 12, 1 << 12
+	path := filepath.Join(t.TempDir(), "large.safetensors")
+	require.NoError(t, os.WriteFile(path, nil, 0o644))
+	require.NoError(t, os.Truncate(path, rows*columns*4))
+	large := newTensor(source{name: "large", dtype: "F32", shape: []uint64{rows, columns}, file: "large", path: path, size: rows * columns * 4}, "large.weight")
+	turned := newTensor(large.source, "large.weight")
+	turned.order = headOrder(rows, 32)
+	for _, tensor := range []*tensor{large, turned} {
+		runtime.GC()
+		var before, now runtime.MemStats
+		runtime.ReadMemStats(&before)
+		most := uint64(0)
+		n, err := io.Copy(writerFunc(func(b []byte) (int, error) {
+			runtime.ReadMemStats(&now)
+			most = max(most, now.HeapAlloc)
+			return len(b), nil
+		}), tensor.reader())
+		require.NoError(t, err)
+		require.EqualValues(t, rows*columns*2, n)
+		assert.Less(t, most, before.HeapAlloc+24<<20)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

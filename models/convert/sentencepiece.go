@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ollama/ollama/convert/sentencepiece"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/puna-ai/puna"
@@ -18,6 +19,9 @@ func (v *vocabulary) readSentencePiece(f files) error {
 	b, err := f.read("tokenizer.model", maxTokenizer)
 	if err != nil {
 		return err
+	}
+	if n := countPieces(b); n > maxTokens {
+		return puna.Errorf(puna.Invalid, "tokenizer.model has %d tokens, more than %d: it is broken", n, maxTokens)
 	}
 	var m sentencepiece.ModelProto
 	if err := proto.Unmarshal(b, &m); err != nil || len(m.GetPieces()) == 0 {
@@ -41,6 +45,22 @@ func (v *vocabulary) readSentencePiece(f files) error {
 		v.spacePrefix = &prefix
 	}
 	return nil
+}
+
+// countPieces counts the tokens of a tokenizer.model: two bytes in the file are hundreds in
+// memory.
+func countPieces(b []byte) (count int) {
+	for len(b) > 0 {
+		number, _, n := protowire.ConsumeField(b)
+		if n < 0 {
+			break // the decoder says what is wrong
+		}
+		if number == 1 {
+			count++
+		}
+		b = b[n:]
+	}
+	return count
 }
 
 // readPieces makes the tokens and scores of SentencePiece from a tokenizer.json that was

@@ -1,8 +1,10 @@
 package convert
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,9 +22,12 @@ const (
 	byteToken
 )
 
-// maxPadding is how many rows an embedding may have beyond its tokens. Real ones are
-// rounded up to multiples of up to a few thousand.
-const maxPadding = 1 << 16
+// Limits on vocabularies. Real ones have up to some 300,000 tokens; embeddings have rows
+// beyond them, rounded up to multiples of up to a few thousand.
+const (
+	maxTokens  = 1 << 20
+	maxPadding = 1 << 16 // holes between ids, and rows beyond them
+)
 
 // vocabulary is a tokenizer as GGUF has it. Ollama's package reads tokenizers too, but
 // closes up holes between ids, takes every tokenizer.json for byte-level BPE, lets a
@@ -33,6 +38,7 @@ type vocabulary struct {
 	tokens []string
 	scores []float32 // SentencePiece only
 	types  []int32
+	holes  int // ids that no token had when the next was placed
 	merges []string
 	ids    map[string]int
 
@@ -148,9 +154,10 @@ func readVocabulary(f files, c config, rows uint64) (*vocabulary, error) {
 
 // place puts a token at its id, with holes before it where ids are missing.
 func (v *vocabulary) place(id int, text string, kind int32) error {
-	if id < 0 || id > len(v.tokens)+maxPadding {
-		return puna.Errorf(puna.Invalid, "the tokenizer gives %q the id %d, far beyond its other tokens: it is broken", text, id)
+	if id < 0 || id >= maxTokens || v.holes+id-len(v.tokens) > maxPadding {
+		return puna.Errorf(puna.Invalid, "the tokenizer gives %q the id %d, far from its other tokens: it is broken", text, id)
 	}
+	v.holes += max(0, id-len(v.tokens))
 	v.grow(id + 1)
 	v.tokens[id], v.types[id] = text, kind
 	return nil
@@ -169,9 +176,9 @@ func (v *vocabulary) grow(n int) {
 
 // readVocab reads the tokens of a tokenizer.json.
 func (v *vocabulary) readVocab(t *tokenizerFile) error {
-	var vocab map[string]int
-	if err := json.Unmarshal(t.Model.Vocab, &vocab); err != nil || len(vocab) == 0 {
-		return puna.Errorf(puna.Invalid, "tokenizer.json: model.vocab is no object of tokens and ids (%d tokens, %w)", len(vocab), err)
+	vocab, err := readIDs(t.Model.Vocab)
+	if err != nil {
+		return puna.Errorf(puna.Invalid, "tokenizer.json: model.vocab is no object of tokens and ids: %w", err)
 	}
 	texts := make([]string, 0, len(vocab))
 	for text := range vocab {
@@ -187,6 +194,33 @@ func (v *vocabulary) readVocab(t *tokenizerFile) error {
 		}
 	}
 	return nil
+}
+
+// readIDs decodes an object of tokens and ids item by item, so that its number is bounded.
+func readIDs(raw json.RawMessage) (map[string]int, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return nil, fmt.Errorf("it begins with %v (%w)", open, err)
+	}
+	ids := map[string]int{}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		text := key.(string) // objects have no other keys
+		var id int
+		if err := dec.Decode(&id); err != nil {
+			return nil, fmt.Errorf("the id of %q: %w", text, err)
+		}
+		if ids[text] = id; len(ids) > maxTokens {
+			return nil, fmt.Errorf("it has more than %d tokens", maxTokens)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	return ids, nil
 }
 
 func (v *vocabulary) readBytePairs(t *tokenizerFile) (err error) {
