@@ -116,6 +116,9 @@ func (a *adapter) readPairs(f files) error {
 		return err
 	}
 	for _, s := range sources {
+		if err := s.convertible(); err != nil {
+			return err
+		}
 		m := matrixName.FindStringSubmatch(s.name)
 		if m == nil || len(s.shape) != 2 {
 			return puna.Errorf(puna.Unsupported, "%s: the tensor %q of %v is no LoRA matrix, and llama.cpp's adapters have nothing else: merge the adapter into its model", s.file, s.name, s.shape)

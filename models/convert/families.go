@@ -21,6 +21,7 @@ type family struct {
 	needs    []string // keys of config.json beside those that all models need
 	tied     bool     // the output's weights are the embedding's unless config.json denies it
 	towers   bool     // there may be parts for images
+	windows  bool     // llama.cpp knows the sliding window
 	permuted bool     // llama.cpp has the rows of queries and keys in another order
 	experts  []string // suffixes of the tensors of an expert, and the names of their stacks
 	global   string   // names of tensors, required
@@ -52,6 +53,11 @@ var families = map[string]family{
 		// Ollama's package takes w2 for up and w3 for down.
 		f.experts = []string{"w1.weight", "ffn_gate_exps.weight", "w2.weight", "ffn_down_exps.weight", "w3.weight", "ffn_up_exps.weight"}
 		f.theta = 1e6
+	}),
+	// Ollama's package doesn't know it: Llama with four more numbers.
+	"GraniteForCausalLM": with(llamaFamily, func(f *family) {
+		f.arch = "granite"
+		f.finish = finishGranite
 	}),
 	"Ministral3ForCausalLM": ministralFamily,
 	"Mistral3ForConditionalGeneration": with(ministralFamily, func(f *family) {
@@ -164,7 +170,7 @@ var gemmaFamily = family{
 }
 
 var gemma2Family = with(gemmaFamily, func(f *family) {
-	f.arch, f.ollama = "gemma2", "Gemma2ForCausalLM"
+	f.arch, f.ollama, f.windows = "gemma2", "Gemma2ForCausalLM", true
 	f.defaults["sliding_window"] = num(4096)
 	f.defaults["query_pre_attn_scalar"] = num(256)
 	f.defaults["attn_logit_softcapping"] = num(50)
@@ -174,7 +180,7 @@ var gemma2Family = with(gemmaFamily, func(f *family) {
 })
 
 var gemma3Family = with(gemmaFamily, func(f *family) {
-	f.arch, f.ollama, f.theta = "gemma3", "Gemma3ForCausalLM", 1e6
+	f.arch, f.ollama, f.theta, f.windows = "gemma3", "Gemma3ForCausalLM", 1e6, true
 	f.defaults = config{
 		"head_dim": num(256), "rms_norm_eps": num(1e-6), "max_position_embeddings": num(131072), "hidden_size": num(2304),
 		"intermediate_size": num(9216), "num_hidden_layers": num(26), "num_attention_heads": num(8), "num_key_value_heads": num(4),
@@ -258,6 +264,19 @@ func checkGemma3(c config) error {
 func finishGemma3(m *model) error {
 	m.kv["gemma3.attention.head_count"] = uint32(m.config.count("num_attention_heads"))
 	m.kv["gemma3.attention.head_count_kv"] = uint32(m.config.count("num_key_value_heads"))
+	return nil
+}
+
+func finishGranite(m *model) error {
+	for key, name := range map[string]string{
+		"embedding_multiplier": "embedding_scale", "residual_multiplier": "residual_scale", "attention_multiplier": "attention.scale", "logits_scaling": "logit_scale",
+	} {
+		v, ok := m.config.number(key)
+		if !ok {
+			v = 1
+		}
+		m.kv["granite."+name] = float32(v)
+	}
 	return nil
 }
 

@@ -39,6 +39,13 @@ func init() { // they use one another
 			c.useSentencePiece(t, true)
 			return c
 		},
+		"GraniteForCausalLM": func(t testing.TB) *checkpoint {
+			c := newCheckpoint("GraniteForCausalLM", map[string]any{
+				"embedding_multiplier": 3.0, "residual_multiplier": 0.4, "attention_multiplier": 0.2, "logits_scaling": 2.5,
+			}, bytePairTokens, decoder(bytePairTokens, layers, hidden/heads))
+			c.useBytePairs(t, llama3Pattern)
+			return c
+		},
 		"Ministral3ForCausalLM": func(t testing.TB) *checkpoint {
 			c := newCheckpoint("Ministral3ForCausalLM", map[string]any{"head_dim": head, "rope_parameters": map[string]any{
 				"rope_type": "yarn", "rope_theta": 1e6, "factor": 16.0, "original_max_position_embeddings": 5, "beta_fast": 4.0, "beta_slow": 0.5,

@@ -124,6 +124,10 @@ func (m *model) drop(sources []source, log *slog.Logger) []source {
 	if images > 0 {
 		log.Warn("the model is converted without its images: these need an mmproj file", "tensors left out", images)
 	}
+	window, windowed := m.config.count("sliding_window"), m.config["use_sliding_window"]
+	if !m.windows && window > 0 && windowed != false && window < m.config.count("max_position_embeddings") {
+		log.Warn("llama.cpp computes without the model's sliding window: it may answer otherwise to longer texts", "window", window)
+	}
 	return sources
 }
 
@@ -163,6 +167,9 @@ func (m *model) place(conv ollama.ModelConverter, sources []source) error {
 	stacks := map[string]map[int]*tensor{}
 	var tensors []ollama.Tensor
 	for _, s := range sources {
+		if err := s.convertible(); err != nil {
+			return err
+		}
 		name := own.Replace(s.name)
 		if stack, i, ok := m.expert(name); ok {
 			if stacks[stack] == nil {

@@ -118,11 +118,16 @@ func TestBrokenCheckpoints(t *testing.T) {
 		{"a tensor less", llama, func(c *checkpoint) { delete(c.tensors, "model.norm.weight") }, puna.Invalid, []string{"output_norm"}},
 		{"no embedding", llama, func(c *checkpoint) { delete(c.tensors, "model.embed_tokens.weight") }, puna.Invalid, []string{"embed_tokens"}},
 		{"an index of more", "MistralForCausalLM", file("model.safetensors.index.json", `{"weight_map": {"x": "model-00009.safetensors"}}`), puna.Invalid, []string{`"x"`, "model-00009"}},
+		{"eight bits", llama, func(c *checkpoint) {
+			c.files["model-extra.safetensors"] = encodeSafetensors([]byte(`{"model.norm.weight":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}`), []byte{1})
+			c.shards = 1
+			delete(c.tensors, "model.norm.weight")
+		}, puna.Unsupported, []string{"model-extra.safetensors", "model.norm.weight", "F8_E4M3"}},
 		{"integers", llama, func(c *checkpoint) {
 			c.shards = 1
 			c.files["model-extra.safetensors"] = encodeSafetensors([]byte(`{"model.norm.weight":{"dtype":"I8","shape":[1],"data_offsets":[0,1]}}`), []byte{1})
 			delete(c.tensors, "model.norm.weight")
-		}, puna.Invalid, []string{"output_norm.weight"}},
+		}, puna.Unsupported, []string{"I8"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := tinyModels[test.of](t)
@@ -327,3 +332,16 @@ func TestLittleMemory(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// TestWarnings: what the file does without is said.
+func TestWarnings(t *testing.T) {
+	for name, want := range map[string]string{"Gemma3ForConditionalGeneration": "mmproj", "MistralForCausalLM": "sliding window", "Gemma2ForCausalLM": ""} {
+		c := tinyModels[name](t)
+		c.config["sliding_window"] = 64
+		var log strings.Builder
+		_, err := planModel(c.write(t), slog.New(slog.NewTextHandler(&log, nil)))
+		require.NoError(t, err)
+		assert.Contains(t, log.String(), want)
+		assert.Equal(t, want == "", log.String() == "", name)
+	}
+}

@@ -226,7 +226,10 @@ func (r *reference) project(blk string, x []float64, pos, layer int) (q, k, v []
 func (r *reference) attend(qs, ks, vs [][]float64, causal bool) [][]float64 {
 	length, heads := r.headLength(), r.n("num_attention_heads")
 	group := heads / max(1, len(ks[0])/length)
-	cap := float64(r.c.float("attn_logit_softcapping"))
+	cap, scale := float64(r.c.float("attn_logit_softcapping")), 1/math.Sqrt(float64(length))
+	if v, ok := r.c.number("attention_multiplier"); ok {
+		scale = v
+	}
 	var out [][]float64
 	for pos, q := range qs {
 		sees := len(ks)
@@ -238,7 +241,7 @@ func (r *reference) attend(qs, ks, vs [][]float64, causal bool) [][]float64 {
 			scores := make([]float64, sees)
 			for i := range scores {
 				for d := range length {
-					scores[i] += q[h*length+d] * ks[i][h/group*length+d] / math.Sqrt(float64(length))
+					scores[i] += q[h*length+d] * ks[i][h/group*length+d] * scale
 				}
 				if cap > 0 {
 					scores[i] = cap * math.Tanh(scores[i]/cap)
@@ -327,6 +330,9 @@ func (r *reference) decode(tokens []llama.Token) []float32 {
 			if r.gemma {
 				x[i] *= math.Sqrt(float64(width))
 			}
+			if v, ok := r.c.number("embedding_multiplier"); ok {
+				x[i] *= v
+			}
 		}
 		seq = append(seq, x)
 	}
@@ -346,6 +352,9 @@ func (r *reference) decode(tokens []llama.Token) []float32 {
 		}
 		if r.cohere {
 			v *= float64(r.c.float("logit_scale"))
+		}
+		if scaling, ok := r.c.number("logits_scaling"); ok {
+			v /= scaling
 		}
 		out[i] = float32(v)
 	}
@@ -370,8 +379,8 @@ func (r *reference) layer(blk string, layer int, seq [][]float64) [][]float64 {
 			y := r.feedForward(blk, r.norm(blk+"pre_feedforward_layernorm", x))
 			out[pos] = add(x, r.norm(blk+"post_feedforward_layernorm", y))
 		default:
-			x = add(x, o)
-			out[pos] = add(x, r.feedForward(blk, r.norm(blk+"post_attention_layernorm", x)))
+			x = add(x, r.scaled(o))
+			out[pos] = add(x, r.scaled(r.feedForward(blk, r.norm(blk+"post_attention_layernorm", x))))
 		}
 	}
 	return out
@@ -406,6 +415,16 @@ func (r *reference) nomic(tokens []llama.Token) []float32 {
 		}
 	}
 	return mean(seq)
+}
+
+// scaled is what is added to the stream, by Granite in part.
+func (r *reference) scaled(x []float64) []float64 {
+	if v, ok := r.c.number("residual_multiplier"); ok {
+		for i := range x {
+			x[i] *= v
+		}
+	}
+	return x
 }
 
 // bert returns the mean of the tokens' vectors, before it is made one of length 1.

@@ -29,6 +29,18 @@ type tensor struct {
 	order  func(int) int    // the source's row for each row; nil: the same
 }
 
+// widths are the types that can be converted, in bytes.
+var widths = map[string]int{"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+
+// convertible says whether a tensor's numbers can be read.
+func (s *source) convertible() error {
+	if widths[s.dtype] == 0 {
+		return puna.Errorf(puna.Unsupported, "%s: tensor %q is in %s, but only F64, F32, F16 and BF16 can be converted: use the model's original checkpoint, which isn't quantized",
+			s.file, s.name, s.dtype)
+	}
+	return nil
+}
+
 func newTensor(s source, name string) *tensor {
 	t := &tensor{source: s, name: name, shape: slices.Clone(s.shape)}
 	if len(t.shape) == 0 {
@@ -179,10 +191,7 @@ func (t *tensor) whole() func() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		values, err := floats(b, t.dtype)
-		if err != nil {
-			return nil, t.fail(err)
-		}
+		values := floats(b, t.dtype)
 		if values, err = t.repack(t.name, values, t.shape); err != nil {
 			return nil, t.fail(err)
 		}
@@ -199,11 +208,7 @@ func (t *tensor) encode(b []byte) ([]byte, error) {
 	if to := t.kind(); t.dtype == to.String() {
 		return b, nil
 	}
-	values, err := floats(b, t.dtype)
-	if err != nil {
-		return nil, t.fail(err)
-	}
-	b, err = bytesOf(values, t.kind())
+	b, err := bytesOf(floats(b, t.dtype), t.kind())
 	return b, t.fail(err)
 }
 
@@ -214,13 +219,9 @@ func (t *tensor) fail(err error) error {
 	return puna.Errorf(puna.Invalid, "%s: tensor %q: %w", t.file, t.source.name, err)
 }
 
-// floats decodes numbers of a dtype.
-func floats(b []byte, dtype string) ([]float32, error) {
-	le := binary.LittleEndian
-	width, ok := map[string]int{"F64": 8, "F32": 4, "F16": 2, "BF16": 2}[dtype]
-	if !ok {
-		return nil, fmt.Errorf("%s can't be converted, only F64, F32, F16 and BF16 can: use a checkpoint that isn't quantized", dtype)
-	}
+// floats decodes numbers of a convertible dtype.
+func floats(b []byte, dtype string) []float32 {
+	le, width := binary.LittleEndian, widths[dtype]
 	values := make([]float32, len(b)/width)
 	for i := range values {
 		switch at := b[i*width:]; dtype {
@@ -234,7 +235,7 @@ func floats(b []byte, dtype string) ([]float32, error) {
 			values[i] = math.Float32frombits(uint32(le.Uint16(at)) << 16)
 		}
 	}
-	return values, nil
+	return values
 }
 
 // bytesOf encodes numbers.
