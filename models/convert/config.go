@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/puna-ai/puna"
@@ -17,6 +18,7 @@ import (
 const (
 	maxConfig    = 1 << 20
 	maxTokenizer = 64 << 20
+	maxAdded     = 16 << 20 // files that list added tokens
 )
 
 // files are a checkpoint's files: paths by name.
@@ -151,17 +153,17 @@ var sizes = map[string][2]uint64{
 // fractions are other numbers that converters take.
 var fractions = []string{"rms_norm_eps", "layer_norm_eps", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale"}
 
-// aliases are other names of sizes.
-var aliases = map[string]string{
-	"n_embd": "hidden_size", "n_layer": "num_hidden_layers", "n_layers": "num_hidden_layers", "n_head": "num_attention_heads",
-	"n_inner": "intermediate_size", "n_ctx": "max_position_embeddings", "n_positions": "max_position_embeddings",
-	"rotary_emb_base": "rope_theta", "layer_norm_epsilon": "layer_norm_eps", "norm_epsilon": "layer_norm_eps",
+// aliases are other names of sizes, in pairs.
+var aliases = []string{
+	"n_embd", "hidden_size", "n_layer", "num_hidden_layers", "n_layers", "num_hidden_layers", "n_head", "num_attention_heads",
+	"n_inner", "intermediate_size", "n_ctx", "max_position_embeddings", "n_positions", "max_position_embeddings",
+	"rotary_emb_base", "rope_theta", "layer_norm_epsilon", "layer_norm_eps", "norm_epsilon", "layer_norm_eps",
 }
 
 // settle fills defaults in, checks all sizes, and requires some.
 func (c config) settle(defaults config, required ...string) error {
-	for alias, key := range aliases {
-		if c[key] == nil && c[alias] != nil {
+	for pair := range slices.Chunk(aliases, 2) {
+		if alias, key := pair[0], pair[1]; c[key] == nil && c[alias] != nil {
 			c[key] = c[alias]
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -92,7 +91,18 @@ var families = map[string]family{
 		f.rename = []string{"model.language_model.", "model.", "language_model.", ""}
 	}),
 	"Phi3ForCausalLM": phi3Family,
-	"BertModel":       bertFamily,
+	// Ollama's package only writes files for its own engine of these.
+	"Olmo2ForCausalLM": olmoFamily,
+	"Olmo3ForCausalLM": with(olmoFamily, func(f *family) {
+		f.windows = true
+		f.needs = []string{"sliding_window"}
+		f.check = func(c config) error { return checkLayerTypes(c, 4, "OLMo 3") }
+		f.finish = func(m *model) error {
+			m.kv["olmo2.attention.sliding_window"] = uint32(m.config.count("sliding_window"))
+			return nil
+		}
+	}),
+	"BertModel": bertFamily,
 	// Ollama's package has names for it that no checkpoint has.
 	"NomicBertModel": with(bertFamily, func(f *family) {
 		f.arch, f.theta = "nomic-bert", 10000
@@ -192,6 +202,16 @@ var gemma3Family = with(gemmaFamily, func(f *family) {
 	f.finish = finishGemma3
 })
 
+var olmoFamily = with(qwen2Family, func(f *family) {
+	f.arch = "olmo2"
+	f.rename = []string{
+		"self_attn.q_norm", "attn_q_norm", "self_attn.k_norm", "attn_k_norm",
+		"post_attention_layernorm", "post_attention_norm", "post_feedforward_layernorm", "post_ffw_norm",
+	}
+	f.global, f.may = "token_embd output_norm output", ""
+	f.layer = "attn_q attn_k attn_v attn_output attn_q_norm attn_k_norm post_attention_norm post_ffw_norm" + feedForward
+})
+
 var phi3Family = family{
 	arch: "phi3", ollama: "Phi3ForCausalLM", theta: 10000,
 	defaults: config{"rms_norm_eps": num(1e-5)},
@@ -248,16 +268,29 @@ func checkGemma3(c config) error {
 	if n, ok := c.number("sliding_window_pattern"); ok && n != pattern {
 		return puna.Errorf(puna.Unsupported, "config.json: sliding_window_pattern is %v, but llama.cpp only runs Gemma 3 with %d", n, pattern)
 	}
+	if err := checkLayerTypes(c, pattern, "Gemma 3"); err != nil {
+		return err
+	}
+	base, ok := c.number("rope_local_base_freq")
+	if v, given := c.sub("rope_parameters").sub("sliding_attention").number("rope_theta"); given { // transformers 5
+		base, ok = v, true
+	}
+	if ok && base != 10000 {
+		return puna.Errorf(puna.Unsupported, "config.json: the rope of layers with a window has the base %v (rope_local_base_freq), but llama.cpp only runs Gemma 3 with 10000", base)
+	}
+	return checkScale(c, 62)
+}
+
+// checkLayerTypes checks that every so many layers one sees the whole text.
+func checkLayerTypes(c config, pattern int, models string) error {
 	types, _ := c["layer_types"].([]any)
 	for i, kind := range types {
 		if want := map[bool]string{true: "full_attention", false: "sliding_attention"}[(i+1)%pattern == 0]; kind != want {
-			return puna.Errorf(puna.Unsupported, "config.json: layer_types has %v for layer %d, but llama.cpp only runs Gemma 3 with every sixth layer full_attention", kind, i)
+			return puna.Errorf(puna.Unsupported, "config.json: layer_types has %v for layer %d, but llama.cpp only runs %s with full_attention in layers %d, %d, ...",
+				kind, i, models, pattern-1, 2*pattern-1)
 		}
 	}
-	if base, ok := c.number("rope_local_base_freq"); ok && base != 10000 {
-		return puna.Errorf(puna.Unsupported, "config.json: rope_local_base_freq is %v, but llama.cpp only runs Gemma 3 with 10000", base)
-	}
-	return checkScale(c, 62)
+	return nil
 }
 
 // finishGemma3 says how many heads there are: Ollama's package knows them by the layers.
@@ -336,221 +369,6 @@ func checkNomic(c config) error {
 		}
 		if got != nil && got != want {
 			return puna.Errorf(puna.Unsupported, "config.json: %s is %v, but llama.cpp only runs these models with %v", key, c[key], want)
-		}
-	}
-	return nil
-}
-
-func checkBert(c config) error {
-	if kind := c.text("position_embedding_type"); kind != "" && kind != "absolute" {
-		return puna.Errorf(puna.Unsupported, "config.json: position_embedding_type is %q, but llama.cpp only runs BERT with absolute positions", kind)
-	}
-	if act := c.text("hidden_act"); act != "" && act != "gelu" {
-		return puna.Errorf(puna.Unsupported, "config.json: hidden_act is %q, but llama.cpp only runs BERT with gelu", act)
-	}
-	return nil
-}
-
-// finishBert says how the vectors of a text's tokens become one. Ollama's package lets a
-// pooling that it doesn't know pass as none.
-func finishBert(m *model) (err error) {
-	m.kv[m.arch+".pooling_type"], m.kv[m.arch+".normalize_embeddings"], err = readPooling(m.files)
-	m.kv["tokenizer.ggml.token_type_count"] = uint32(m.config.count("type_vocab_size"))
-	return err
-}
-
-// poolings are the ways of pooling that llama.cpp has, by what sentence-transformers
-// calls them, with llama.h's numbers.
-var poolings = map[string]uint32{"pooling_mode_mean_tokens": 1, "pooling_mode_cls_token": 2, "pooling_mode_lasttoken": 3}
-
-// readPooling reads the modules of a sentence-transformers model.
-func readPooling(f files) (pooling uint32, normalize bool, err error) {
-	var modules []struct{ Type, Path string }
-	found, err := f.json("modules.json", maxConfig, &modules)
-	if err != nil {
-		return 0, false, err
-	}
-	if !found {
-		return 0, false, puna.Errorf(puna.Invalid, "the folder has no modules.json, which says how a model of sentences makes a vector of tokens: "+
-			"add it with 1_Pooling/config.json from the model's page")
-	}
-	for _, m := range modules {
-		switch kind := m.Type[strings.LastIndex(m.Type, ".")+1:]; kind {
-		case "Transformer":
-		case "Normalize":
-			normalize = true
-		case "Pooling":
-			if pooling, err = readPoolingConfig(f, m.Path+"/config.json"); err != nil {
-				return 0, false, err
-			}
-		default:
-			return 0, false, puna.Errorf(puna.Unsupported, "modules.json has the module %.100q, which llama.cpp doesn't compute", m.Type)
-		}
-	}
-	return pooling, normalize, nil
-}
-
-func readPoolingConfig(f files, name string) (pooling uint32, err error) {
-	var c config
-	if found, err := f.json(name, maxConfig, &c); err != nil || !found {
-		if err == nil {
-			err = puna.Errorf(puna.Invalid, "modules.json names %s, which the folder hasn't: add it", name)
-		}
-		return 0, err
-	}
-	var on []string
-	for key := range c {
-		if strings.HasPrefix(key, "pooling_mode_") && c.bool(key) {
-			on = append(on, key)
-		}
-	}
-	if len(on) != 1 || poolings[on[0]] == 0 {
-		return 0, puna.Errorf(puna.Unsupported, "%s asks for the pooling %v; llama.cpp has one of mean_tokens, cls_token and lasttoken", name, slices.Sorted(slices.Values(on)))
-	}
-	return poolings[on[0]], nil
-}
-
-// rope writes how positions turn queries and keys. Ollama's converters leave that to each
-// family, and most forget something: a base that config.json doesn't state, scaling by
-// rope_type, heads that are longer than their share of the width.
-func (m *model) rope() error {
-	m.kv[m.arch+".attention.key_length"] = uint32(m.config.headDim())
-	m.kv[m.arch+".attention.value_length"] = uint32(m.config.headDim())
-	if m.family.theta == 0 {
-		return nil // positions are embedded
-	}
-	settings, scaling := m.config, m.config.sub("rope_scaling")
-	if p := m.config.sub("rope_parameters"); p != nil { // transformers 5
-		if full := p.sub("full_attention"); full != nil {
-			p = full
-		}
-		settings, scaling = p, p
-	}
-	theta := m.family.theta
-	if v, ok := settings.number("rope_theta"); ok {
-		theta = v
-	}
-	if theta <= 0 || theta > math.MaxFloat32 {
-		return puna.Errorf(puna.Invalid, "config.json: rope_theta is %v, not a number above 0", theta)
-	}
-	turned := float64(m.config.headDim())
-	for _, c := range []config{m.config, settings} {
-		if part, ok := c.number("partial_rotary_factor"); ok && part != 1 {
-			if m.arch != "phi3" || part <= 0 || part > 1 {
-				return puna.Errorf(puna.Unsupported, "config.json: partial_rotary_factor is %v, but llama.cpp turns whole heads of %s models", part, m.arch)
-			}
-			turned = math.Trunc(float64(m.config.headDim()) * part)
-		}
-	}
-	m.kv[m.arch+".rope.freq_base"] = float32(theta)
-	m.kv[m.arch+".rope.dimension_count"] = uint32(turned)
-	return m.scaleRope(scaling, theta, int(turned))
-}
-
-// scaleRope writes how a longer context is squeezed into the positions trained.
-func (m *model) scaleRope(s config, theta float64, turned int) error {
-	kind := s.text("rope_type")
-	if kind == "" {
-		kind = s.text("type")
-	}
-	prefix := m.arch + ".rope.scaling."
-	original := s.count("original_max_position_embeddings")
-	if original == 0 {
-		original = m.config.count("original_max_position_embeddings")
-	}
-	switch kind {
-	case "", "default", "mrope", "dynamic": // dynamic only changes texts beyond the context
-		return nil
-	case "linear", "yarn":
-		if s.float("factor") < 1 {
-			return puna.Errorf(puna.Invalid, "config.json: the factor of rope_scaling is %v, not at least 1", s["factor"])
-		}
-		m.kv[prefix+"type"], m.kv[prefix+"factor"] = kind, s.float("factor")
-		if kind == "linear" {
-			return nil
-		}
-		if original > 0 {
-			m.kv[prefix+"original_context_length"] = uint32(original)
-		}
-		return m.yarn(s)
-	case "llama3":
-		return m.llama3Rope(s, theta, turned)
-	case "longrope", "su":
-		return m.longRope(s, original, turned)
-	}
-	return puna.Errorf(puna.Unsupported, "config.json: rope_scaling has the type %q; linear, yarn, llama3 and longrope can be converted", kind)
-}
-
-// yarn writes what YaRN has besides: how far attention is scaled, which llama.cpp takes by
-// what it does anyway, and between which frequencies it works.
-func (m *model) yarn(s config) error {
-	factor, _ := s.number("factor")
-	scale := func(mscale float64) float64 { return 0.1*mscale*math.Log(factor) + 1 }
-	want, ok := s.number("attention_factor")
-	if all, hasAll := s.number("mscale_all_dim"); !ok && hasAll && all != 0 {
-		mscale, _ := s.number("mscale")
-		want, ok = scale(mscale)/scale(all), true
-	}
-	if ok && want > 0 {
-		m.kv[m.arch+".rope.scaling.attn_factor"] = float32(want / scale(1))
-	}
-	for key, usual := range map[string]float64{"beta_fast": 32, "beta_slow": 1} {
-		v, ok := s.number(key)
-		if !ok || v == usual {
-			continue
-		}
-		if m.arch != "mistral3" {
-			return puna.Errorf(puna.Unsupported, "config.json: %s of rope_scaling is %v, but llama.cpp only runs %s models with %v", key, v, m.arch, usual)
-		}
-		m.kv[m.arch+".rope.scaling.yarn_"+key] = float32(v)
-	}
-	return nil
-}
-
-// llama3Rope writes what each frequency is divided by.
-func (m *model) llama3Rope(s config, theta float64, turned int) error {
-	values := map[string]float64{"factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}
-	for key := range values {
-		if v, ok := s.number(key); ok {
-			values[key] = v
-		}
-		if values[key] <= 0 {
-			return puna.Errorf(puna.Invalid, "config.json: %s of rope_scaling is %v, not a number above 0", key, s[key])
-		}
-	}
-	factor, low, high, original := values["factor"], values["low_freq_factor"], values["high_freq_factor"], values["original_max_position_embeddings"]
-	if high <= low {
-		return puna.Errorf(puna.Invalid, "config.json: high_freq_factor %v of rope_scaling is not above low_freq_factor %v", high, low)
-	}
-	factors := make([]float32, 0, turned/2)
-	for i := 0; i < turned; i += 2 {
-		length := 2 * math.Pi * math.Pow(theta, float64(i)/float64(turned))
-		smooth := min(max((original/length-low)/(high-low), 0), 1)
-		factors = append(factors, float32(1/((1-smooth)/factor+smooth)))
-	}
-	return m.addFloats("rope_freqs.weight", factors)
-}
-
-// longRope writes the factors of Phi 3's models of long contexts.
-func (m *model) longRope(s config, original uint64, turned int) error {
-	if m.arch != "phi3" || original < 2 {
-		return puna.Errorf(puna.Unsupported, "config.json: rope_scaling is longrope with original_max_position_embeddings %d, which only works with Phi 3 and at least 2", original)
-	}
-	scale := float64(m.config.count("max_position_embeddings")) / float64(original)
-	factor := 1.0
-	if v, ok := s.number("attention_factor"); ok {
-		factor = v
-	} else if scale > 1 {
-		factor = math.Sqrt(1 + math.Log(scale)/math.Log(float64(original)))
-	}
-	m.kv["phi3.rope.scaling.attn_factor"] = float32(factor)
-	for _, length := range []string{"long", "short"} {
-		factors := s.floats(length + "_factor")
-		if len(factors) != turned/2 {
-			return puna.Errorf(puna.Invalid, "config.json: %s_factor of rope_scaling has %d numbers, but heads of which %d dimensions turn need %d", length, len(factors), turned, turned/2)
-		}
-		if err := m.addFloats("rope_factors_"+length+".weight", factors); err != nil {
-			return err
 		}
 	}
 	return nil

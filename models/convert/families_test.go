@@ -173,6 +173,14 @@ func init() { // they use one another
 			c.useWordPiece(t)
 			return c
 		},
+		"Olmo2ForCausalLM": func(t testing.TB) *checkpoint { return tinyOlmo(t, "Olmo2ForCausalLM") },
+		"Olmo3ForCausalLM": func(t testing.TB) *checkpoint {
+			c := tinyOlmo(t, "Olmo3ForCausalLM")
+			c.config["sliding_window"] = 64
+			c.config["layer_types"] = []string{"sliding_attention", "sliding_attention", "sliding_attention", "full_attention"}
+			c.config["rope_scaling"] = map[string]any{"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 16}
+			return c
+		},
 		"Phi3ForCausalLM": func(t testing.TB) *checkpoint {
 			shapes := decoder(bytePairTokens, layers, hidden/heads)
 			without(shapes, "q_proj")
@@ -230,6 +238,17 @@ func tinyQwen2VL(t testing.TB, architecture string) *checkpoint {
 	c.config["architectures"] = []string{architecture}
 	c.config["rope_scaling"] = map[string]any{"type": "mrope", "mrope_section": []int{1, 1, 2}}
 	c.tensors["visual.blocks.0.norm1.weight"] = weights{[]uint64{1}, []float32{1}}
+	return c
+}
+
+func tinyOlmo(t testing.TB, architecture string) *checkpoint {
+	shapes := decoder(bytePairTokens, 4, hidden/heads)
+	each(shapes, "post_feedforward_layernorm.weight", hidden)
+	each(shapes, "self_attn.q_norm.weight", hidden)
+	each(shapes, "self_attn.k_norm.weight", kv*hidden/heads)
+	without(shapes, "input_layernorm")
+	c := newCheckpoint(architecture, map[string]any{"num_hidden_layers": 4}, bytePairTokens, shapes)
+	c.useBytePairs(t, llama3Pattern)
 	return c
 }
 

@@ -120,6 +120,9 @@ func (r *reference) settings(layer int) (theta float64, scaling config) {
 	if !ok {
 		panic("no rope_theta")
 	}
+	if r.arch == "Olmo3ForCausalLM" && (layer+1)%4 != 0 {
+		scaling = nil
+	}
 	return theta, scaling
 }
 
@@ -214,8 +217,15 @@ func (r *reference) project(blk string, x []float64, pos, layer int) (q, k, v []
 		}
 	}
 	for name, all := range map[string][]float64{"q": q, "k": k} {
+		norm := blk + "self_attn." + name + "_norm"
+		whole := len(r.get(norm+".weight").values) == len(all) // OLMo
+		if whole {
+			copy(all, r.norm(norm, all))
+		}
 		for at := 0; at < len(all); at += length {
-			copy(all[at:], r.norm(blk+"self_attn."+name+"_norm", all[at:at+length]))
+			if !whole {
+				copy(all[at:], r.norm(norm, all[at:at+length]))
+			}
 			r.rope(all[at:at+length], pos, layer)
 		}
 	}
@@ -374,7 +384,7 @@ func (r *reference) layer(blk string, layer int, seq [][]float64) [][]float64 {
 		switch {
 		case r.cohere:
 			out[pos] = add(add(x, o), r.feedForward(blk, normed[pos]))
-		case r.get(blk+"pre_feedforward_layernorm.weight").values != nil:
+		case r.get(blk+"post_feedforward_layernorm.weight").values != nil:
 			x = add(x, r.norm(blk+"post_attention_layernorm", o))
 			y := r.feedForward(blk, r.norm(blk+"pre_feedforward_layernorm", x))
 			out[pos] = add(x, r.norm(blk+"post_feedforward_layernorm", y))

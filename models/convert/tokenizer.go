@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/puna-ai/puna"
@@ -135,7 +136,7 @@ func readVocabulary(f files, c config, rows uint64) (*vocabulary, error) {
 		return nil, err
 	}
 	var own config
-	if _, err := f.json("tokenizer_config.json", maxConfig*16, &own); err != nil {
+	if _, err := f.json("tokenizer_config.json", maxAdded, &own); err != nil {
 		return nil, err
 	}
 	for _, read := range []func() error{
@@ -287,7 +288,8 @@ func (v *vocabulary) readWordPiece(t *tokenizerFile) error {
 func (v *vocabulary) readAdded(f files, added []addedToken, own config) error {
 	for id, value := range own.sub("added_tokens_decoder") {
 		var t addedToken
-		if _, err := fmt.Sscan(id, &t.ID); err != nil {
+		var err error
+		if t.ID, err = strconv.Atoi(id); err != nil {
 			return puna.Errorf(puna.Invalid, "tokenizer_config.json: added_tokens_decoder has the id %q, which is no number", id)
 		}
 		item, _ := value.(map[string]any)
@@ -295,16 +297,16 @@ func (v *vocabulary) readAdded(f files, added []addedToken, own config) error {
 		added = append(added, t)
 	}
 	var old map[string]int
-	if _, err := f.json("added_tokens.json", maxConfig*16, &old); err != nil {
+	if _, err := f.json("added_tokens.json", maxAdded, &old); err != nil {
 		return err
 	}
 	for text, id := range old {
 		added = append(added, addedToken{ID: id, Content: text})
 	}
 	// By id, and those last that say most; files tell of the same tokens.
+	rank := map[bool]int{true: 1}
 	slices.SortFunc(added, func(a, b addedToken) int {
-		ranks := map[bool]int{true: 1}
-		return cmp.Or(cmp.Compare(a.ID, b.ID), ranks[a.Special]-ranks[b.Special], strings.Compare(a.Content, b.Content))
+		return cmp.Or(cmp.Compare(a.ID, b.ID), rank[a.Special]-rank[b.Special], strings.Compare(a.Content, b.Content))
 	})
 	for _, t := range added {
 		if err := v.addToken(t); err != nil {
