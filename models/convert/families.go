@@ -183,10 +183,9 @@ var gemma2Family = with(gemmaFamily, func(f *family) {
 	f.arch, f.ollama, f.windows = "gemma2", "Gemma2ForCausalLM", true
 	f.defaults["sliding_window"] = num(4096)
 	f.defaults["query_pre_attn_scalar"] = num(256)
-	f.defaults["attn_logit_softcapping"] = num(50)
-	f.defaults["final_logit_softcapping"] = num(30)
 	f.layer += " post_attention_norm post_ffw_norm"
-	f.check = func(c config) error { return checkScale(c, 46) }
+	f.check = checkGemma2
+	f.finish = finishGemma2
 })
 
 var gemma3Family = with(gemmaFamily, func(f *family) {
@@ -257,6 +256,28 @@ func checkScale(c config, large uint64) error {
 	}
 	if scalar, ok := c.number("query_pre_attn_scalar"); !ok || scalar != want {
 		return puna.Errorf(puna.Unsupported, "config.json: query_pre_attn_scalar is %v, but llama.cpp scales attention by %v in a model of this size", c["query_pre_attn_scalar"], want)
+	}
+	return nil
+}
+
+// softcaps are the bounds of Gemma 2's logits. llama.cpp divides by them, and takes what
+// the transformers library does where a file has none.
+var softcaps = []string{"attn_logit_softcapping", "final_logit_softcapping"}
+
+func checkGemma2(c config) error {
+	for _, key := range softcaps {
+		if v, given := c[key]; given && c.float(key) <= 0 {
+			return puna.Errorf(puna.Unsupported, "config.json: %s is %v, but llama.cpp only runs Gemma 2 with one above 0", key, v)
+		}
+	}
+	return checkScale(c, 46)
+}
+
+func finishGemma2(m *model) error {
+	for _, key := range softcaps {
+		if _, given := m.config[key]; !given {
+			delete(m.kv, "gemma2."+key)
+		}
 	}
 	return nil
 }

@@ -394,6 +394,14 @@ func TestMetadata(t *testing.T) {
 	_, ok = f.Get("tokenizer.ggml.eot_token_id")
 	assert.False(t, ok, "ids that the vocabulary doesn't have")
 
+	c := tinyModels["Gemma2ForCausalLM"](t)
+	delete(c.config, "attn_logit_softcapping")
+	_, f = converted(t, c.write(t))
+	_, ok = f.Get(".attn_logit_softcapping")
+	assert.False(t, ok, "llama.cpp divides by it")
+	cap, _ := f.Float(".final_logit_softcapping")
+	assert.InDelta(t, 3, cap, 1e-6)
+
 	_, f = converted(t, tinyModels["BertModel"](t).write(t))
 	n, _ = f.Uint(".pooling_type")
 	assert.EqualValues(t, 1, n)

@@ -77,6 +77,7 @@ func TestBrokenCheckpoints(t *testing.T) {
 		{"rope of windows", "Gemma3ForCausalLM", set("rope_parameters", map[string]any{"sliding_attention": map[string]any{"rope_theta": 500}}), puna.Unsupported, []string{"500"}},
 		{"a name of an id", llama, file("tokenizer_config.json", `{"added_tokens_decoder": {"7x": {"content": "<x>"}}}`), puna.Invalid, []string{`"7x"`}},
 		{"other layers", "Olmo3ForCausalLM", set("layer_types", []string{"full_attention"}), puna.Unsupported, []string{"full_attention for layer 0"}},
+		{"no softcapping", "Gemma2ForCausalLM", set("attn_logit_softcapping", nil), puna.Unsupported, []string{"attn_logit_softcapping is <nil>"}},
 		{"another scale", "Gemma2ForCausalLM", set("query_pre_attn_scalar", 99), puna.Unsupported, []string{"query_pre_attn_scalar is 99"}},
 		{"factors", "Phi3ForCausalLM", set("rope_scaling", map[string]any{"type": "longrope", "long_factor": []int{1}}), puna.Invalid, []string{"long_factor", "1 numbers"}},
 		{"experts", "MixtralForCausalLM", set("num_local_experts", 13), puna.Invalid, []string{"expert 12"}},
