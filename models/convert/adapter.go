@@ -28,8 +28,10 @@ func Adapter(ctx context.Context, files map[string]string, base *gguf.File, out 
 // adapterFamilies are the families whose adapters can be converted, by GGUF's name.
 // Ollama's package has two, and permutes the matrix that isn't permuted.
 var adapterFamilies = map[string]string{
-	"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM", "gemma": "GemmaForCausalLM",
-	"gemma2": "Gemma2ForCausalLM", "gemma3": "Gemma3ForCausalLM", "phi3": "Phi3ForCausalLM",
+	"llama": "LlamaForCausalLM", "mistral3": "Mistral3ForConditionalGeneration", "granite": "GraniteForCausalLM", "phi3": "Phi3ForCausalLM",
+	"qwen2": "Qwen2ForCausalLM", "qwen2vl": "Qwen2_5_VLForConditionalGeneration", "qwen3": "Qwen3ForCausalLM", "qwen3moe": "Qwen3MoeForCausalLM",
+	"qwen3vl": "Qwen3VLForConditionalGeneration", "gemma": "GemmaForCausalLM", "gemma2": "Gemma2ForCausalLM",
+	"gemma3": "Gemma3ForConditionalGeneration", "olmo2": "Olmo2ForCausalLM", "command-r": "CohereForCausalLM",
 }
 
 // adapter is a LoRA adapter on its way into a GGUF file.

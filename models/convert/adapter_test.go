@@ -83,8 +83,11 @@ func TestAdaptersAreWhatMergingGives(t *testing.T) {
 				c := tinyModels[architecture](t)
 				path, base := converted(t, c.write(t))
 				projections := []string{"q_proj", "k_proj", "o_proj", "down_proj"}
-				if name == "phi3" {
+				switch name {
+				case "phi3":
 					projections = []string{"qkv_proj", "gate_up_proj"}
+				case "qwen3moe": // experts are in one tensor
+					projections = []string{"q_proj", "k_proj", "v_proj", "o_proj"}
 				}
 				config := map[string]any{"peft_type": "LORA", "r": rank, "lora_alpha": 6, "use_rslora": form == "rslora", "bias": "none"}
 				scale, file := float32(6.0/rank), "adapter_model.safetensors"
@@ -135,6 +138,7 @@ func TestAdaptersThatCantBe(t *testing.T) {
 		{"changes nothing", good, nil},
 		{"lm_head.weight", good, one("base_model.model.lm_head.weight", 4, 4)},
 		{"one is missing", good, one("base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight", rank, hidden)},
+		{"mlp.experts.0.w1", good, one("base_model.model.model.layers.0.mlp.experts.0.w1.lora_A.weight", rank, hidden)},
 		{"for another model", good, one("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", rank, hidden+2)},
 	} {
 		out, err := os.Create(filepath.Join(t.TempDir(), "a.gguf"))
