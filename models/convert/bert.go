@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -17,11 +18,24 @@ func checkBert(c config) error {
 	return nil
 }
 
-// finishBert says how the vectors of a text's tokens become one. Ollama's package lets a
-// pooling that it doesn't know pass as none.
-func finishBert(m *model) (err error) {
-	m.kv[m.arch+".pooling_type"], m.kv[m.arch+".normalize_embeddings"], err = readPooling(m.files)
+func finishBert(m *model) error {
+	if _, ok := m.files["modules.json"]; !ok {
+		return puna.Errorf(puna.Invalid, "the folder has no modules.json, which says how a model of sentences makes a vector of tokens: "+
+			"add it with 1_Pooling/config.json from the model's page")
+	}
 	m.kv["tokenizer.ggml.token_type_count"] = uint32(m.config.count("type_vocab_size"))
+	return nil
+}
+
+// pool says how the vectors of a text's tokens become one, in models of sentences.
+// Ollama's package has it for BERT alone, and lets a pooling that it doesn't know pass as
+// none.
+func (m *model) pool() error {
+	if _, ok := m.files["modules.json"]; !ok {
+		return nil
+	}
+	pooling, normalize, err := readPooling(m.files)
+	m.kv[m.arch+".pooling_type"], m.kv[m.arch+".normalize_embeddings"] = pooling, normalize
 	return err
 }
 
@@ -32,13 +46,8 @@ var poolings = map[string]uint32{"pooling_mode_mean_tokens": 1, "pooling_mode_cl
 // readPooling reads the modules of a sentence-transformers model.
 func readPooling(f files) (pooling uint32, normalize bool, err error) {
 	var modules []struct{ Type, Path string }
-	found, err := f.json("modules.json", maxConfig, &modules)
-	if err != nil {
+	if _, err := f.json("modules.json", maxConfig, &modules); err != nil {
 		return 0, false, err
-	}
-	if !found {
-		return 0, false, puna.Errorf(puna.Invalid, "the folder has no modules.json, which says how a model of sentences makes a vector of tokens: "+
-			"add it with 1_Pooling/config.json from the model's page")
 	}
 	for _, m := range modules {
 		switch kind := m.Type[strings.LastIndex(m.Type, ".")+1:]; kind {
@@ -46,7 +55,7 @@ func readPooling(f files) (pooling uint32, normalize bool, err error) {
 		case "Normalize":
 			normalize = true
 		case "Pooling":
-			if pooling, err = readPoolingConfig(f, m.Path+"/config.json"); err != nil {
+			if pooling, err = readPoolingConfig(f, path.Join(m.Path, "config.json")); err != nil {
 				return 0, false, err
 			}
 		default:

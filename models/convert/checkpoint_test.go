@@ -295,10 +295,15 @@ func (c *checkpoint) useWordPiece(t testing.TB) {
 		"model":         map[string]any{"type": "WordPiece", "vocab": vocab, "unk_token": "[UNK]", "continuing_subword_prefix": "##"},
 	})
 	c.files["tokenizer_config.json"] = asJSON(t, map[string]any{"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]"})
+	c.usePooling(t, "mean_tokens")
+}
+
+// usePooling makes the checkpoint one of sentence-transformers.
+func (c *checkpoint) usePooling(t testing.TB, mode string) {
 	c.files["modules.json"] = asJSON(t, []any{
 		map[string]any{"type": "sentence_transformers.models.Transformer", "path": ""},
 		map[string]any{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
 		map[string]any{"type": "sentence_transformers.models.Normalize", "path": "2_Normalize"},
 	})
-	c.files["1_Pooling/config.json"] = asJSON(t, map[string]any{"word_embedding_dimension": hidden, "pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true})
+	c.files["1_Pooling/config.json"] = asJSON(t, map[string]any{"word_embedding_dimension": hidden, "pooling_mode_max_tokens": false, "pooling_mode_" + mode: true})
 }

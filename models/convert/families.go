@@ -44,6 +44,10 @@ var families = map[string]family{
 	"LlamaForCausalLM": llamaFamily,
 	// Ollama's package doesn't know Mistral by its name. llama.cpp runs it as Llama.
 	"MistralForCausalLM": llamaFamily,
+	"LlamaModel":         llamaFamily,
+	"MistralModel":       llamaFamily,
+	"Qwen2Model":         qwen2Family,
+	"Qwen3Model":         qwen3Family,
 	"MixtralForCausalLM": with(llamaFamily, func(f *family) {
 		f.ollama = "MixtralForCausalLM"
 		f.needs = []string{"num_local_experts", "num_experts_per_tok"}

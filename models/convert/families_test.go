@@ -173,6 +173,10 @@ func init() { // they use one another
 			c.useWordPiece(t)
 			return c
 		},
+		"LlamaModel":       func(t testing.TB) *checkpoint { return headless(t, "LlamaForCausalLM", "LlamaModel", "mean_tokens") },
+		"MistralModel":     func(t testing.TB) *checkpoint { return headless(t, "MistralForCausalLM", "MistralModel", "lasttoken") },
+		"Qwen2Model":       func(t testing.TB) *checkpoint { return headless(t, "Qwen2ForCausalLM", "Qwen2Model", "mean_tokens") },
+		"Qwen3Model":       func(t testing.TB) *checkpoint { return headless(t, "Qwen3ForCausalLM", "Qwen3Model", "lasttoken") },
 		"Olmo2ForCausalLM": func(t testing.TB) *checkpoint { return tinyOlmo(t, "Olmo2ForCausalLM") },
 		"Olmo3ForCausalLM": func(t testing.TB) *checkpoint {
 			c := tinyOlmo(t, "Olmo3ForCausalLM")
@@ -238,6 +242,21 @@ func tinyQwen2VL(t testing.TB, architecture string) *checkpoint {
 	c.config["architectures"] = []string{architecture}
 	c.config["rope_scaling"] = map[string]any{"type": "mrope", "mrope_section": []int{1, 1, 2}}
 	c.tensors["visual.blocks.0.norm1.weight"] = weights{[]uint64{1}, []float32{1}}
+	return c
+}
+
+// headless makes a model of sentences of one that answers.
+func headless(t testing.TB, of, architecture, pooling string) *checkpoint {
+	c := tinyModels[of](t)
+	c.config["architectures"] = []string{architecture}
+	tensors := map[string]weights{}
+	for name, w := range c.tensors {
+		if rest, ok := strings.CutPrefix(name, "model."); ok {
+			tensors[rest] = w
+		}
+	}
+	c.tensors = tensors
+	c.usePooling(t, pooling)
 	return c
 }
 

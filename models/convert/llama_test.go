@@ -32,7 +32,10 @@ func compute(t testing.TB, path string, adapters ...string) []float32 {
 	p := llama.ContextDefaultParams()
 	p.NCtx, p.NBatch, p.NUbatch, p.NSeqMax, p.NThreads, p.NThreadsBatch = 64, 64, 64, 1, 1, 1
 	arch, _ := m.MetaValStr("general.architecture")
-	p.Embeddings = strings.HasSuffix(arch, "bert")
+	pooling, pooled := m.MetaValStr(arch + ".pooling_type")
+	if p.Embeddings = pooled; pooled {
+		p.PoolingType = map[string]llama.PoolingType{"1": llama.PoolingMean, "3": llama.PoolingLast}[pooling]
+	}
 	c, err := m.InitFromModel(p)
 	require.NoError(t, err)
 	defer c.Close()
@@ -49,7 +52,11 @@ func compute(t testing.TB, path string, adapters ...string) []float32 {
 		require.NoError(t, b.Add(tok, llama.Pos(i), []llama.SeqID{0}, p.Embeddings || i == len(prompt)-1))
 	}
 	if p.Embeddings {
-		require.NoError(t, c.Encode(b))
+		if strings.HasSuffix(arch, "bert") {
+			require.NoError(t, c.Encode(b))
+		} else {
+			require.NoError(t, c.Decode(b))
+		}
 		return append([]float32(nil), c.GetEmbeddingsSeq(0)...)
 	}
 	require.NoError(t, c.Decode(b))

@@ -155,11 +155,16 @@ func (m *model) describe(conv ollama.ModelConverter, rows uint64) error {
 	if n, ok := m.kv["phi3.rope.scaling.original_context_length"]; ok && n == uint32(0) {
 		delete(m.kv, "phi3.rope.scaling.original_context_length")
 	}
-	if m.finish == nil {
-		return nil
+	if m.finish != nil {
+		if err := m.finish(m); err != nil {
+			return err
+		}
 	}
-	return m.finish(m)
+	return m.pool()
 }
+
+// bare finds names of models without a head, which lack a prefix.
+var bare = regexp.MustCompile(`^(embed_tokens|layers|norm)\.`)
 
 // place names the tensors and lets Ollama's converter change them.
 func (m *model) place(conv ollama.ModelConverter, sources []source) error {
@@ -170,7 +175,7 @@ func (m *model) place(conv ollama.ModelConverter, sources []source) error {
 		if err := s.convertible(); err != nil {
 			return err
 		}
-		name := own.Replace(s.name)
+		name := own.Replace(bare.ReplaceAllString(s.name, "model.$0"))
 		if stack, i, ok := m.expert(name); ok {
 			if stacks[stack] == nil {
 				stacks[stack] = map[int]*tensor{}

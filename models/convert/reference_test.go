@@ -37,6 +37,9 @@ func (c *checkpoint) reference(t testing.TB, tokens []llama.Token) []float32 {
 		if w, ok := c.tensors["language_model."+name]; ok {
 			return w
 		}
+		if w, ok := c.tensors[strings.TrimPrefix(name, "model.")]; ok {
+			return w
+		}
 		return c.tensors[strings.Replace(name, "model.", "model.language_model.", 1)]
 	}
 	switch r.arch {
@@ -349,6 +352,9 @@ func (r *reference) decode(tokens []llama.Token) []float32 {
 	for layer := range r.n("num_hidden_layers") {
 		seq = r.layer(fmt.Sprintf("model.layers.%d.", layer), layer, seq)
 	}
+	if strings.HasSuffix(r.arch, "Model") {
+		return r.pooled(seq)
+	}
 	last := r.norm("model.norm", seq[len(seq)-1])
 	head := "lm_head"
 	if r.get("lm_head.weight").values == nil || r.c.bool("tie_word_embeddings") {
@@ -369,6 +375,17 @@ func (r *reference) decode(tokens []llama.Token) []float32 {
 		out[i] = float32(v)
 	}
 	return out
+}
+
+// pooled returns the vector of a text.
+func (r *reference) pooled(seq [][]float64) []float32 {
+	for i, x := range seq {
+		seq[i] = r.norm("model.norm", x)
+	}
+	if r.arch == "MistralModel" || r.arch == "Qwen3Model" {
+		seq = seq[len(seq)-1:]
+	}
+	return mean(seq)
 }
 
 func (r *reference) layer(blk string, layer int, seq [][]float64) [][]float64 {
