@@ -26,6 +26,7 @@ type checkpoint struct {
 	files   map[string][]byte // beside config.json and weights
 	dtype   string            // of the weights
 	shards  int
+	dense   []weights // after pooling
 }
 
 type weights struct {
@@ -306,4 +307,25 @@ func (c *checkpoint) usePooling(t testing.TB, mode string) {
 		map[string]any{"type": "sentence_transformers.models.Normalize", "path": "2_Normalize"},
 	})
 	c.files["1_Pooling/config.json"] = asJSON(t, map[string]any{"word_embedding_dimension": hidden, "pooling_mode_max_tokens": false, "pooling_mode_" + mode: true})
+}
+
+// useDense adds two matrices for the pooled vector.
+func (c *checkpoint) useDense(t testing.TB) {
+	modules := []any{}
+	require.NoError(t, json.Unmarshal(c.files["modules.json"], &modules))
+	rng := rand.New(rand.NewPCG(9, 10))
+	for i, shape := range [][]uint64{{inner, hidden}, {hidden, inner}} {
+		w := weights{shape, make([]float32, inner*hidden)}
+		for j := range w.values {
+			w.values[j] = float32(rng.NormFloat64()) / 8
+		}
+		folder := fmt.Sprintf("%d_Dense", i+2)
+		c.dense = append(c.dense, w)
+		c.files[folder+"/model.safetensors"] = safetensors(t, map[string]weights{"linear.weight": w}, "F32")
+		c.files[folder+"/config.json"] = asJSON(t, map[string]any{
+			"in_features": shape[1], "out_features": shape[0], "bias": false, "activation_function": "torch.nn.modules.linear.Identity",
+		})
+		modules = append(modules, map[string]any{"type": "sentence_transformers.models.Dense", "path": folder})
+	}
+	c.files["modules.json"] = asJSON(t, modules)
 }

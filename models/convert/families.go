@@ -94,6 +94,26 @@ var families = map[string]family{
 		f.towers = true
 		f.rename = []string{"model.language_model.", "model.", "language_model.", ""}
 	}),
+	// EmbeddingGemma, which Ollama's package doesn't know.
+	"Gemma3TextModel": with(gemma3Family, func(f *family) {
+		f.arch, f.may = "gemma-embedding", "dense_2 dense_3"
+		f.check = func(c config) error {
+			if !c.bool("use_bidirectional_attention") {
+				return puna.Errorf(puna.Unsupported, "config.json: use_bidirectional_attention is %v, but llama.cpp only runs such models of embeddings with true", c["use_bidirectional_attention"])
+			}
+			return checkGemma3(c)
+		}
+		f.finish = func(m *model) error {
+			if _, ok := m.files["modules.json"]; !ok {
+				return errNoModules
+			}
+			return finishGemma3(m)
+		}
+	}),
+	"SmolLM3ForCausalLM": with(llamaFamily, func(f *family) {
+		f.arch, f.may, f.tied, f.theta = "smollm3", "output", true, 2e6
+		f.check = checkSmolLM3
+	}),
 	"Phi3ForCausalLM": phi3Family,
 	// Ollama's package only writes files for its own engine of these.
 	"Olmo2ForCausalLM": olmoFamily,
@@ -320,8 +340,23 @@ func checkLayerTypes(c config, pattern int, models string) error {
 
 // finishGemma3 says how many heads there are: Ollama's package knows them by the layers.
 func finishGemma3(m *model) error {
-	m.kv["gemma3.attention.head_count"] = uint32(m.config.count("num_attention_heads"))
-	m.kv["gemma3.attention.head_count_kv"] = uint32(m.config.count("num_key_value_heads"))
+	m.kv[m.arch+".attention.head_count"] = uint32(m.config.count("num_attention_heads"))
+	m.kv[m.arch+".attention.head_count_kv"] = uint32(m.config.count("num_key_value_heads"))
+	return nil
+}
+
+// checkSmolLM3 checks which layers know positions: all but every fourth.
+func checkSmolLM3(c config) error {
+	layers, _ := c["no_rope_layers"].([]any)
+	for i := range layers {
+		turned, _ := config{"": layers[i]}.number("")
+		if (turned != 0) != ((i+1)%4 != 0) {
+			return puna.Errorf(puna.Unsupported, "config.json: no_rope_layers has %v for layer %d, but llama.cpp only runs SmolLM3 without rope in layers 3, 7, ...", layers[i], i)
+		}
+	}
+	if n, ok := c.number("no_rope_layer_interval"); ok && n != 4 {
+		return puna.Errorf(puna.Unsupported, "config.json: no_rope_layer_interval is %v, but llama.cpp only runs SmolLM3 with 4", n)
+	}
 	return nil
 }
 

@@ -173,6 +173,20 @@ func init() { // they use one another
 			c.useWordPiece(t)
 			return c
 		},
+		"SmolLM3ForCausalLM": func(t testing.TB) *checkpoint {
+			c := newCheckpoint("SmolLM3ForCausalLM", map[string]any{
+				"num_hidden_layers": 4, "no_rope_layers": []int{1, 1, 1, 0}, "no_rope_layer_interval": 4, "tie_word_embeddings": true,
+			}, bytePairTokens, decoder(bytePairTokens, 4, hidden/heads))
+			c.useBytePairs(t, llama3Pattern)
+			return c
+		},
+		"Gemma3TextModel": func(t testing.TB) *checkpoint {
+			c := headless(t, "Gemma3ForCausalLM", "Gemma3TextModel", "mean_tokens")
+			c.config["use_bidirectional_attention"] = true
+			delete(c.config, "rope_scaling")
+			c.useDense(t)
+			return c
+		},
 		"LlamaModel":       func(t testing.TB) *checkpoint { return headless(t, "LlamaForCausalLM", "LlamaModel", "mean_tokens") },
 		"MistralModel":     func(t testing.TB) *checkpoint { return headless(t, "MistralForCausalLM", "MistralModel", "lasttoken") },
 		"Qwen2Model":       func(t testing.TB) *checkpoint { return headless(t, "Qwen2ForCausalLM", "Qwen2Model", "mean_tokens") },

@@ -16,7 +16,7 @@ import (
 func Folder(dir string) (map[string]string, error) {
 	found := map[string]string{}
 	root := os.DirFS(dir)
-	for _, pattern := range []string{"*.json", "*.safetensors", "tokenizer.model", "*.jinja", "*.bin", "*.pth", "[0-9]_*/config.json"} {
+	for _, pattern := range []string{"*.json", "*.safetensors", "tokenizer.model", "*.jinja", "*.bin", "*.pth", "[0-9]_*/config.json", "[0-9]_*/model.safetensors"} {
 		names, err := fs.Glob(root, pattern)
 		if err != nil {
 			return nil, err

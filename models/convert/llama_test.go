@@ -52,7 +52,7 @@ func compute(t testing.TB, path string, adapters ...string) []float32 {
 		require.NoError(t, b.Add(tok, llama.Pos(i), []llama.SeqID{0}, p.Embeddings || i == len(prompt)-1))
 	}
 	if p.Embeddings {
-		if strings.HasSuffix(arch, "bert") {
+		if strings.HasSuffix(arch, "bert") || arch == "gemma-embedding" {
 			require.NoError(t, c.Encode(b))
 		} else {
 			require.NoError(t, c.Decode(b))
