@@ -140,7 +140,7 @@ func init() { // they use one another
 			c.config["architectures"] = []string{"Qwen3VLForConditionalGeneration"}
 			c.config["rope_parameters"] = map[string]any{"rope_theta": 5e6, "rope_type": "default", "mrope_section": []int{2, 3, 3}, "mrope_interleaved": true}
 			c.multimodal()
-			c.config["vision_config"] = map[string]any{"deepstack_visual_indexes": []int{1, 2, 3}}
+			c.config["vision_config"] = map[string]any{"deepstack_visual_indexes": []int{1, 2}}
 			for name, w := range maps.Clone(c.tensors) {
 				if rest, ok := strings.CutPrefix(name, "language_model.model."); ok {
 					delete(c.tensors, name)

@@ -127,19 +127,31 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// read reads n bytes of the tensor's data from offset on.
-func (t *tensor) read(f io.ReaderAt, offset, n int64) ([]byte, error) {
-	b := make([]byte, n)
-	if got, err := f.ReadAt(b, t.offset+offset); got < len(b) {
-		return nil, puna.Errorf(puna.Invalid, "%s: tensor %q: the file became shorter while it was read (%w)", t.file, t.source.name, err)
-	}
-	return b, nil
+// scratch holds a piece on its way; each piece takes the place of the one before.
+type scratch struct {
+	raw    []byte // as the checkpoint has it
+	values []float32
+	out    []byte // as the GGUF file has it
 }
 
-// each returns a next that reads n pieces, the i-th as part says, and closes the file
-// after the last.
-func (t *tensor) each(n int, part func(f io.ReaderAt, i int) ([]byte, error)) func() ([]byte, error) {
+// read fills raw with n pieces of the tensor's data, of size bytes each; at says where
+// they begin.
+func (t *tensor) read(f io.ReaderAt, b *scratch, n int, size int64, at func(i int) int64) error {
+	b.raw = slices.Grow(b.raw[:0], n*int(size))[:n*int(size)]
+	for i := range n {
+		into := b.raw[i*int(size) : (i+1)*int(size)]
+		if got, err := f.ReadAt(into, t.offset+at(i)); got < len(into) {
+			return puna.Errorf(puna.Invalid, "%s: tensor %q: the file became shorter while it was read (%w)", t.file, t.source.name, err)
+		}
+	}
+	return nil
+}
+
+// each returns a next that makes n pieces, the i-th as part does. Files are open while
+// they are read: a checkpoint may have more of them than a process may open.
+func (t *tensor) each(n int, part func(f io.ReaderAt, b *scratch, i int) ([]byte, error)) func() ([]byte, error) {
 	i := 0
+	b := &scratch{}
 	return func() ([]byte, error) {
 		if i == n {
 			return nil, nil
@@ -149,17 +161,19 @@ func (t *tensor) each(n int, part func(f io.ReaderAt, i int) ([]byte, error)) fu
 			return nil, err
 		}
 		defer f.Close()
-		i++
-		return part(f, i-1)
+		out, err := part(f, b, i)
+		if i++; i == n {
+			b = nil // readers live as long as the file is written
+		}
+		return out, err
 	}
 }
 
 // streamed reads the tensor as it lies in the checkpoint.
 func (t *tensor) streamed() func() ([]byte, error) {
-	return t.each(int((t.size+piece-1)/piece), func(f io.ReaderAt, i int) ([]byte, error) {
-		at := int64(i) * piece
-		b, err := t.read(f, at, min(piece, t.size-at))
-		if err != nil {
+	return t.each(int((t.size+piece-1)/piece), func(f io.ReaderAt, b *scratch, i int) ([]byte, error) {
+		from := int64(i) * piece
+		if err := t.read(f, b, 1, min(piece, t.size-from), func(int) int64 { return from }); err != nil {
 			return nil, err
 		}
 		return t.encode(b)
@@ -168,48 +182,45 @@ func (t *tensor) streamed() func() ([]byte, error) {
 
 // rows reads the tensor's rows in another order, as many at a time as make a piece.
 func (t *tensor) rows() func() ([]byte, error) {
-	count := int64(t.shape[0])
-	row := t.size / count
-	step := max(1, piece/row)
-	return t.each(int((count+step-1)/step), func(f io.ReaderAt, i int) ([]byte, error) {
-		var all []byte
-		for n := int64(i) * step; n < min(count, (int64(i)+1)*step); n++ {
-			b, err := t.read(f, int64(t.order(int(n)))*row, row)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, b...)
+	count := int(t.shape[0])
+	row := t.size / int64(count)
+	step := int(max(1, piece/row))
+	return t.each((count+step-1)/step, func(f io.ReaderAt, b *scratch, i int) ([]byte, error) {
+		from := i * step
+		if err := t.read(f, b, min(step, count-from), row, func(n int) int64 { return int64(t.order(from+n)) * row }); err != nil {
+			return nil, err
 		}
-		return t.encode(all)
+		return t.encode(b)
 	})
 }
 
 // whole reads all of the tensor and repacks it.
 func (t *tensor) whole() func() ([]byte, error) {
-	return t.each(1, func(f io.ReaderAt, _ int) ([]byte, error) {
-		b, err := t.read(f, 0, t.size)
-		if err != nil {
+	return t.each(1, func(f io.ReaderAt, b *scratch, _ int) ([]byte, error) {
+		if err := t.read(f, b, 1, t.size, func(int) int64 { return 0 }); err != nil {
 			return nil, err
 		}
-		values := floats(b, t.dtype)
-		if values, err = t.repack(t.name, values, t.shape); err != nil {
+		values, err := t.repack(t.name, floats(nil, b.raw, t.dtype), t.shape)
+		if err != nil {
 			return nil, t.fail(err)
 		}
 		if want, _ := product(t.shape); uint64(len(values)) != want {
 			return nil, t.fail(fmt.Errorf("%d numbers came of %d", len(values), want))
 		}
-		b, err = bytesOf(values, t.kind())
-		return b, t.fail(err)
+		out, err := bytesOf(nil, values, t.kind())
+		return out, t.fail(err)
 	})
 }
 
-// encode turns data of the checkpoint into data of the GGUF file.
-func (t *tensor) encode(b []byte) ([]byte, error) {
-	if to := t.kind(); t.dtype == to.String() {
-		return b, nil
+// encode turns what was read into data of the GGUF file.
+func (t *tensor) encode(b *scratch) (_ []byte, err error) {
+	to := t.kind()
+	if t.dtype == to.String() {
+		return b.raw, nil
 	}
-	b, err := bytesOf(floats(b, t.dtype), t.kind())
-	return b, t.fail(err)
+	b.values = floats(b.values[:0], b.raw, t.dtype)
+	b.out, err = bytesOf(b.out[:0], b.values, to)
+	return b.out, t.fail(err)
 }
 
 func (t *tensor) fail(err error) error {
@@ -219,29 +230,31 @@ func (t *tensor) fail(err error) error {
 	return puna.Errorf(puna.Invalid, "%s: tensor %q: %w", t.file, t.source.name, err)
 }
 
-// floats decodes numbers of a convertible dtype.
-func floats(b []byte, dtype string) []float32 {
+// floats appends the numbers of a convertible dtype.
+func floats(values []float32, b []byte, dtype string) []float32 {
 	le, width := binary.LittleEndian, widths[dtype]
-	values := make([]float32, len(b)/width)
-	for i := range values {
-		switch at := b[i*width:]; dtype {
+	values = slices.Grow(values, len(b)/width)
+	for at := 0; at+width <= len(b); at += width {
+		var v float32
+		switch dtype {
 		case "F64":
-			values[i] = float32(math.Float64frombits(le.Uint64(at)))
+			v = float32(math.Float64frombits(le.Uint64(b[at:])))
 		case "F32":
-			values[i] = math.Float32frombits(le.Uint32(at))
+			v = math.Float32frombits(le.Uint32(b[at:]))
 		case "F16":
-			values[i] = float16.Frombits(le.Uint16(at)).Float32()
-		case "BF16":
-			values[i] = math.Float32frombits(uint32(le.Uint16(at)) << 16)
+			v = float16.Frombits(le.Uint16(b[at:])).Float32()
+		default: // BF16
+			v = math.Float32frombits(uint32(le.Uint16(b[at:])) << 16)
 		}
+		values = append(values, v)
 	}
 	return values
 }
 
-// bytesOf encodes numbers.
-func bytesOf(values []float32, to gguf.TensorType) ([]byte, error) {
+// bytesOf appends numbers in a type of GGUF.
+func bytesOf(b []byte, values []float32, to gguf.TensorType) ([]byte, error) {
 	le := binary.LittleEndian
-	b := make([]byte, 0, 4*len(values))
+	b = slices.Grow(b, int(to.BlockBytes())*len(values))
 	for _, v := range values {
 		switch to {
 		case gguf.F32:
@@ -252,7 +265,7 @@ func bytesOf(values []float32, to gguf.TensorType) ([]byte, error) {
 		default:
 			h := float16.Fromfloat32(v)
 			if h.IsInf(0) && !math.IsInf(float64(v), 0) {
-				return nil, fmt.Errorf("%g is beyond what F16 holds: save the checkpoint in bfloat16", v)
+				return b, fmt.Errorf("%g is beyond what F16 holds: save the checkpoint in bfloat16", v)
 			}
 			b = le.AppendUint16(b, h.Bits())
 		}
