@@ -442,6 +442,12 @@ func TestMetadata(t *testing.T) {
 	assert.EqualValues(t, 2, n, "[CLS]")
 	assert.Equal(t, []string{"\u2581a", "a"}, []string{f.Array("tokenizer.ggml.tokens").Strings()[5], f.Array("tokenizer.ggml.tokens").Strings()[31]})
 
+	c = tinyModels["MistralForCausalLM"](t)
+	c.config["rope_theta"], c.config["rope_parameters"] = 5e5, map[string]any{}
+	_, f = converted(t, c.write(t))
+	base, _ := f.Float(".rope.freq_base")
+	assert.InDelta(t, 5e5, base, 1)
+
 	_, f = converted(t, tinyModels["Phi3ForCausalLM"](t).write(t))
 	assert.Equal(t, "dbrx", f.String("tokenizer.ggml.pre"), "merges count")
 	n, _ = f.Uint(".rope.dimension_count")

@@ -23,8 +23,10 @@ func (m *model) rope() error {
 		settings, scaling = p, p
 	}
 	theta := m.family.theta
-	if v, ok := settings.number("rope_theta"); ok {
-		theta = v
+	for _, c := range []config{m.config, settings} {
+		if v, ok := c.number("rope_theta"); ok {
+			theta = v
+		}
 	}
 	if theta <= 0 || theta > math.MaxFloat32 {
 		return puna.Errorf(puna.Invalid, "config.json: rope_theta is %v, not a number above 0", theta)
