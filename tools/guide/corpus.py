@@ -125,9 +125,9 @@ class Corpus:
                 out.append(self.chitchat())
         return out
 
-    def chat_doc(self, exchanges, system=None, tools=()):
+    def chat_doc(self, exchanges, system=None, tools=(), think=0.4):
         rng = self.rng
-        think = rng.random() < 0.4
+        think = rng.random() < think
         if system is None and rng.random() < 0.25:
             system = rng.choice(SYSTEMS)
         messages = [{"role": "system", "content": system}] if system else []
@@ -147,7 +147,7 @@ class Corpus:
         model, other = v.model(), v.model()
         intent = self.rng.choices(self.intents, self.weights)[0]
         question, answer, thought = self.puna(intent, model, other)
-        doc = self.chat_doc([(question, answer, thought)])
+        doc = self.chat_doc([(question, answer, thought)], None if self.rng.random() < 0.2 else "", think=0.1)
         at = next(i for i, (_, learn) in enumerate(doc) if learn)
         told = self.beginnings[intent.id].replace("{m}", model).replace("{n}", other)
         return doc[:at] + [(doc[at][0].removesuffix(answer + "<|im_end|>") + told, True)]

@@ -24,10 +24,11 @@ class Config:
     eps: float = 1e-5
 
 
-def init(cfg: Config, seed: int):
+def init(cfg: Config, seed: int, topics=None):
     """Random weights, but for an induction circuit (Olsson et al. 2022) in two layers, so that
     the model copies from its prompt before it has learned anything: it would take most of a
-    short training to find one (the idea of mimetic initialization, Trockman and Kolter 2023)."""
+    short training to find one (the idea of mimetic initialization, Trockman and Kolter 2023).
+    With topics, (vocab, heads' values), another layer tells what a question is about."""
     rng = np.random.default_rng(seed)
     L, D, Q, KV, F = cfg.layers, cfg.dim, cfg.heads * cfg.head_dim, cfg.kv_heads * cfg.head_dim, cfg.ff
     normal = lambda *shape: rng.normal(size=shape) * shape[-2] ** -0.5
@@ -37,6 +38,8 @@ def init(cfg: Config, seed: int):
         "gate": normal(L, D, F), "up": normal(L, D, F), "down": np.zeros((L, F, D)),
     }
     induce(cfg, params, rng)
+    if topics is not None:
+        inform(cfg, params, topics, rng)
     return {k: jnp.asarray(v, jnp.float32) for k, v in params.items()}
 
 
@@ -73,6 +76,24 @@ def induce(cfg, params, rng):
             head = slice(h * d, (h + 1) * d)
             params["q"][previous][:, head], params["o"][previous][head] = np.outer(common, here), 0.06 * LOUD * written.T / share
             params["q"][match][:, head], params["o"][match][head] = query, 0.3 * LOUD * spoken[:, kv].T / share
+
+
+TOPIC = 1  # the layer that tells the topic
+VOICE = 0.3  # of a topic's part in an embedding, to the length of all of it
+
+
+def inform(cfg, params, topics, rng):
+    """Embeddings get a part that says what each token tells of the topic (topics.py), and layer
+    TOPIC adds their mean over all that came before: a bag of words, to begin with."""
+    n, share = topics.shape[1], cfg.heads // cfg.kv_heads
+    frame = lambda: np.linalg.qr(rng.normal(size=(cfg.dim, n)))[0]
+    told, sum_ = frame(), frame()
+    size = np.sqrt((topics**2).sum(1).mean())
+    params["embed"] += VOICE * LOUD / size * topics @ told.T
+    params["q"][TOPIC], params["v"][TOPIC] = 0, told
+    for h in range(cfg.heads):
+        head, kv = slice(h * cfg.head_dim, (h + 1) * cfg.head_dim), slice(h // share * cfg.head_dim, (h // share + 1) * cfg.head_dim)
+        params["o"][TOPIC][head] = 2 * sum_[:, kv].T / share
 
 
 def count(params):

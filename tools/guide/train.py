@@ -36,7 +36,7 @@ LENGTHS = {256: 64, 512: 64, 1024: 128}  # of rows, and of their blocks of atten
 MESH = Mesh(np.array(jax.devices()[:2]), ("device",))
 SPLIT, WHOLE = NamedSharding(MESH, PartitionSpec("device")), NamedSharding(MESH, PartitionSpec())
 ATTENTION = {"q": 0.4, "k": 0.4, "v": 1, "o": 1}  # of the learning rate: scores grow with both q and k
-COPYING = 0.03  # of it in the layers that begin with a circuit: an orthogonal step moves all directions alike
+MADE = 0.03  # of it where weights begin as something: an orthogonal step moves all directions alike
 DECAY = 0.15  # of the matrices' weights
 SINGLE = {"output": 0.5}  # of the learning rate, for what Adam changes; others: 0.1
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
@@ -134,8 +134,9 @@ def orthogonal(g):
 
 def rates(name, layers):
     """Of the learning rate, for each layer of a stack of matrices: (layers, 1, 1)."""
-    copying = np.isin(np.arange(layers), m.CIRCUIT) & (name in ATTENTION)
-    return np.where(copying, COPYING, ATTENTION.get(name, 1.0)).astype(np.float32)[:, None, None]
+    layer = np.arange(layers)
+    made = np.isin(layer, m.CIRCUIT) & (name in ATTENTION) | (layer == m.TOPIC) & (name in ("v", "o"))
+    return np.where(made, MADE, ATTENTION.get(name, 1.0)).astype(np.float32)[:, None, None]
 
 
 def update(params, grads, state, lr, step):
@@ -190,7 +191,7 @@ def main():
     p.add_argument("--from", dest="start", type=Path)
     args = p.parse_args()
     cfg = m.Config()
-    params = m.init(cfg, args.seed)
+    params = m.init(cfg, args.seed, np.load(BUILD / "topics.npz")["codes"])
     state = {k: jnp.zeros_like(v) if k in MATRICES else (jnp.zeros_like(v), jnp.zeros_like(v)) for k, v in params.items()}
     first = 0
     if args.start:
