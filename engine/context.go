@@ -137,7 +137,7 @@ func (m *Model) retire(s shape) {
 	}
 	delete(m.loops, s)
 	m.leaving[r] = struct{}{}
-	m.closing.Go(func() { m.closeRunner(m.life, r) })
+	m.closing.Go(func() { m.closeRunner(r) })
 }
 
 // makeRoom retires the context that wasn't used for longest, if there are too many.
@@ -178,8 +178,8 @@ func (m *Model) dropIdle() bool {
 }
 
 // closeRunner closes a context that is leaving.
-func (m *Model) closeRunner(ctx context.Context, r *runner) {
-	r.Close(ctx)
+func (m *Model) closeRunner(r *runner) {
+	r.Close(m.life)
 	r.free()
 	m.mu.Lock()
 	defer m.mu.Unlock()

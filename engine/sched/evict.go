@@ -3,9 +3,9 @@ package sched
 import "slices"
 
 // takeSpan returns a span for a new sequence that shares the first n tokens of from:
-// from itself where it is a cached prefix that the sequence goes on from, but for the last
-// few tokens, or the last one that holds an id. Where no id is free, the least recently used prefix gives up
-// its own. It returns nil where every id runs.
+// from itself where it is a cached prefix that the sequence goes on from, but for the
+// last few tokens, or the last one that holds an id. Where no id is free, the least
+// recently used prefix gives up its own. It returns nil where every id runs.
 func (s *Scheduler) takeSpan(from *span, n int) *span {
 	at := slices.Index(s.cached, from)
 	whole := from != nil && n > from.n-rowGroup

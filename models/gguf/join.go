@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/internal/ctxio"
 )
 
 // Part is a file of a split model, wherever it is kept.
@@ -29,7 +30,7 @@ func Join(ctx context.Context, w io.Writer, parts []Part) error {
 	tensors := make([]TensorData, len(f.Tensors))
 	for i, t := range f.Tensors {
 		data := io.NewSectionReader(ordered[t.Part], t.Offset, t.Bytes())
-		tensors[i] = TensorData{Tensor: t, Data: contextReader{ctx, data}}
+		tensors[i] = TensorData{Tensor: t, Data: ctxio.Reader(ctx, data)}
 	}
 	return Write(w, kvs, tensors)
 }
@@ -79,17 +80,4 @@ func (f *File) partNumber(n int) (int, error) {
 		return 0, f.failf("split.no", "it must be below %d", n)
 	}
 	return int(no), nil
-}
-
-// contextReader ends a copy when ctx does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
 }

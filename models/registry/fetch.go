@@ -16,6 +16,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/models/gguf"
+	"github.com/puna-ai/puna/models/internal/ctxio"
 	"github.com/puna-ai/puna/models/store"
 )
 
@@ -265,13 +266,8 @@ func (f *fetcher) report(d *download) (stop func()) {
 
 func digestOf(ctx context.Context, r io.ReaderAt, size int64) (string, error) {
 	hash := sha256.New()
-	for at := int64(0); at < size; at += 16 << 20 {
-		if err := context.Cause(ctx); err != nil {
-			return "", err
-		}
-		if _, err := io.Copy(hash, io.NewSectionReader(r, at, min(16<<20, size-at))); err != nil {
-			return "", err
-		}
+	if _, err := io.Copy(hash, ctxio.Reader(ctx, io.NewSectionReader(r, 0, size))); err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("sha256:%x", hash.Sum(nil)), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/puna-ai/puna"
 	"github.com/puna-ai/puna/internal/atomicfile"
+	"github.com/puna-ai/puna/models/internal/ctxio"
 )
 
 // PutBlob stores what r holds, unless it is there already. A digest that doesn't
@@ -97,7 +98,7 @@ func (t *temp) remove() {
 // fill writes r to the file and syncs it.
 func (t *temp) fill(ctx context.Context, r io.Reader) (digest string, n int64, err error) {
 	hash := sha256.New()
-	n, err = io.Copy(io.MultiWriter(t.f, hash), &contextReader{ctx, r})
+	n, err = io.Copy(io.MultiWriter(t.f, hash), ctxio.Reader(ctx, r))
 	if err == nil {
 		err = t.f.Sync()
 	}
@@ -114,7 +115,7 @@ func (t *temp) hash(ctx context.Context, watch func(io.Reader) io.Reader) (diges
 		return "", 0, fileError(err)
 	}
 	defer f.Close()
-	var r io.Reader = &contextReader{ctx, f}
+	r := ctxio.Reader(ctx, f)
 	if watch != nil {
 		r = watch(r)
 	}
@@ -186,17 +187,4 @@ func (s *Store) renewed(digest string) time.Time {
 		return time.Time{}
 	}
 	return info.ModTime()
-}
-
-// contextReader ends a copy when ctx does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/models/internal/ctxio"
 	"github.com/puna-ai/puna/models/name"
 )
 
@@ -106,7 +107,7 @@ func (v *verification) hash(ctx context.Context, digest, path string) (string, e
 		return "", err
 	}
 	hash := sha256.New()
-	r := &contextReader{ctx, f}
+	r := ctxio.Reader(ctx, f)
 	for n := int64(0); ; {
 		v.report(puna.Progress{Status: "verifying " + digest[7:19], Digest: digest, Total: info.Size(), Completed: n})
 		m, err := io.CopyN(hash, r, verifyStep)
