@@ -204,11 +204,18 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 		return nil, puna.Errorf(puna.NoMemory, "a context of %d tokens for %q needs %.1f GiB, and %.1f GiB of memory are free: lower num_ctx",
 			cells, m.opts.Name, float64(need)/(1<<30), float64(free)/(1<<30))
 	}
+	cfg := m.schedule(s, cells)
+	grown := m.bytesOf(cells, s.batch, cfg.IDs, s.kv, true)
+	if r := m.loops[s]; r != nil {
+		grown -= r.bytes // the new one takes its place
+	}
+	if err := m.mayGrow(grown); err != nil {
+		return nil, err
+	}
 	p, err := m.engine.pool(s.threads)
 	if err != nil {
 		return nil, err
 	}
-	cfg := m.schedule(s, cells)
 	b, err := m.newBackend(s, cfg, p)
 	if err != nil {
 		return nil, err
@@ -229,6 +236,14 @@ func (m *Model) newRunner(s shape, cells int) (*runner, error) {
 	}
 	r.Loop = loop.New(b, lc)
 	return r, nil
+}
+
+// mayGrow asks whether the model's contexts may take so many bytes more; m.mu is held.
+func (m *Model) mayGrow(bytes int64) error {
+	if m.grow == nil || bytes <= 0 {
+		return nil
+	}
+	return m.grow(m.size() + bytes)
 }
 
 // equip makes what the loop uses beside the context.

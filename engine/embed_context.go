@@ -111,6 +111,13 @@ func (m *Model) newEmbedContext(s shape, size int, whole bool, p *ggml.Threadpoo
 	if err := m.checkEmbedMemory(s, size, whole); err != nil {
 		return nil, err
 	}
+	ubatch := s.batch
+	if whole {
+		ubatch = size
+	}
+	if err := m.mayGrow(m.bytesOf(size, ubatch, min(embedInputs, s.batch), s.kv, !whole)); err != nil {
+		return nil, err
+	}
 	params := llama.ContextDefaultParams()
 	params.NCtx, params.NBatch = uint32(size), uint32(s.batch)
 	params.PoolingType = llama.PoolingNone

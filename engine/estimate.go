@@ -141,12 +141,18 @@ func cellType(t ggml.Type) fit.Type { return fit.Type{Elements: t.BlockSize(), B
 // contextBytes estimates what a context takes beside the weights: llama.cpp tells the sizes
 // of its buffers to nobody but its log.
 func (m *Model) contextBytes(c *llama.Context, kv ggml.Type) int64 {
+	return m.bytesOf(c.NCtx(), c.NUbatch(), c.NSeqMax(), kv, c.HasMemory())
+}
+
+// bytesOf is contextBytes before there is a context. An encoder has no memory: no cells,
+// and no logits.
+func (m *Model) bytesOf(cells, ubatch, sequences int, kv ggml.Type, memory bool) int64 {
 	model := m.measured
-	if !c.HasMemory() { // an encoder: no cells, and no logits
+	if !memory {
 		model.Cell, model.Vocabulary = 0, 0
 	}
 	e := fit.Of(model, fit.Context{
-		Cells: int64(c.NCtx()), Batch: int64(c.NUbatch()), Sequences: int64(c.NSeqMax()), CellType: cellType(kv),
+		Cells: int64(cells), Batch: int64(ubatch), Sequences: int64(sequences), CellType: cellType(kv),
 	})
 	return e.Cache + e.Compute
 }

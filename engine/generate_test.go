@@ -152,6 +152,32 @@ func TestALargerContextDoesNotLoadAgain(t *testing.T) {
 	assert.Equal(t, testmodel.Tiny.Ctx, m.Info().ContextLength, "no more than the model was trained for")
 }
 
+func TestContextsGrowOnlyAsAllowed(t *testing.T) {
+	var asked []int64
+	refusal := puna.Errorf(puna.NoMemory, "no more")
+	m := load(t, engine.LoadOptions{PoolTokens: 512, Options: puna.Options{NumCtx: new(512)}, Grow: func(size int64) error {
+		asked = append(asked, size)
+		return refusal
+	}})
+	before := m.Info().Size
+	req := &puna.Request{Raw: true, Prompt: "the llama", Options: puna.Options{NumPredict: new(4)}}
+	_, _, err := collect(t, m, req)
+	require.NoError(t, err)
+	assert.Empty(t, asked, "the context of the load does")
+
+	req.Options.NumCtx = new(1500)
+	_, _, err = collect(t, m, req)
+	assert.ErrorIs(t, err, refusal)
+	require.NotEmpty(t, asked)
+	assert.Greater(t, asked[0], before)
+
+	refusal, asked = nil, nil
+	_, _, err = collect(t, m, req)
+	require.NoError(t, err)
+	require.Len(t, asked, 1)
+	assert.GreaterOrEqual(t, asked[0], m.Info().Size, "one that is leaving counts as well")
+}
+
 func TestAContextThatDoesNotFitIsRefused(t *testing.T) {
 	m := load(t, engine.LoadOptions{})
 	_, err := shared.Load(t.Context(), engine.LoadOptions{Path: m.Info().Path, PoolTokens: 1 << 29})

@@ -37,6 +37,11 @@ type LoadOptions struct {
 	// Progress is called with the loaded share, 0 to 1, from the loading goroutine.
 	Progress func(fraction float64)
 
+	// Grow is asked before a request adds a context, with the [Info.Size] that the model
+	// will then have; an error, [puna.NoMemory], refuses it. It must not call the model.
+	// nil: nothing is refused.
+	Grow func(size int64) error
+
 	Repack      Repack
 	KVType      string        // of the KV cache where options name none, one of [puna.KVCacheTypes]; "": "f16"
 	PoolTokens  int           // cells of the KV cache that all requests share; 0: num_ctx, and at least 8192
@@ -104,6 +109,7 @@ func (e *Engine) Load(ctx context.Context, o LoadOptions) (*Model, error) {
 		m.free()
 		return nil, err
 	}
+	m.grow = o.Grow
 	if err := e.enter(m); err != nil {
 		m.free()
 		return nil, err

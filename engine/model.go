@@ -23,10 +23,11 @@ type Model struct {
 	llama    *llama.Model
 	vocab    *llama.Vocab
 	adapters []adapter
-	draft    *drafting     // nil: none
-	eog      []llama.Token // end tokens
-	plain    bool          // attention over one KV cache: prefixes can be shared
-	measured fit.Model     // by the file's metadata
+	draft    *drafting              // nil: none
+	eog      []llama.Token          // end tokens
+	plain    bool                   // attention over one KV cache: prefixes can be shared
+	measured fit.Model              // by the file's metadata
+	grow     func(size int64) error // [LoadOptions.Grow], once loaded
 	source   template.Source
 	template *template.Template
 
@@ -52,7 +53,7 @@ type Info struct {
 	Architecture  string // "llama"
 	Description   string // "llama 1B Q4_K - Medium"
 	Parameters    int64
-	Size          int64 // bytes of weights, those of adapters and a draft model too, and of all contexts about: KV caches, states and compute buffers, those for embeddings included
+	Size          int64 // bytes of weights, those of adapters and a draft model too, and of all contexts about: KV caches, states, copies of prefixes and compute buffers, those for embeddings included
 	SizeVRAM      int64 // of these, bytes in the memory of GPUs, by the share of layers there
 	Layers        int
 	GPULayers     int
@@ -75,27 +76,15 @@ func (m *Model) Info() Info {
 	arch, _ := m.llama.MetaValStr("general.architecture")
 	i := Info{
 		Name: m.opts.Name, Path: m.opts.Path, Architecture: arch, Description: m.llama.Desc(),
-		Parameters: int64(m.llama.NParams()), Size: int64(m.llama.Size()),
-		Layers: m.llama.NLayer(), TrainContext: m.llama.NCtxTrain(), Vocabulary: m.vocab.NTokens(),
+		Parameters: int64(m.llama.NParams()),
+		Layers:     m.llama.NLayer(), TrainContext: m.llama.NCtxTrain(), Vocabulary: m.vocab.NTokens(),
 		Embedding: m.llama.NEmbd(), Capabilities: m.capabilities(), Variant: m.engine.report.Variant,
 		Threads: threads(m.opts.Options), Reuse: m.plain && !m.opts.NoReuse || m.cacheRAM() > 0,
 	}
-	if m.draft != nil {
-		i.Size += int64(m.draft.llama.Size())
-	}
-	for _, a := range m.adapters {
-		i.Size += a.bytes
-	}
 	m.mu.Lock()
+	i.Size = m.size()
 	for _, r := range m.loops {
-		i.Size += r.bytes
 		i.ContextLength = max(i.ContextLength, min(r.cells, i.TrainContext))
-	}
-	for r := range m.leaving {
-		i.Size += r.bytes
-	}
-	if m.embedder != nil {
-		i.Size += m.embedder.bytes
 	}
 	if i.ContextLength == 0 { // one for embeddings grows with its inputs
 		i.ContextLength = m.limit(m.opts.Options)
@@ -109,6 +98,27 @@ func (m *Model) Info() Info {
 		i.SizeVRAM = i.Size * int64(i.GPULayers) / int64(max(1, i.Layers))
 	}
 	return i
+}
+
+// size is [Info.Size]; m.mu is held.
+func (m *Model) size() int64 {
+	n := int64(m.llama.Size())
+	if m.draft != nil {
+		n += int64(m.draft.llama.Size())
+	}
+	for _, a := range m.adapters {
+		n += a.bytes
+	}
+	for _, r := range m.loops {
+		n += r.bytes + r.Stats().Stored
+	}
+	for r := range m.leaving {
+		n += r.bytes
+	}
+	if m.embedder != nil {
+		n += m.embedder.bytes
+	}
+	return n
 }
 
 // cellBytes is the size of a cell of the KV cache: keys and values of all layers that

@@ -45,7 +45,6 @@ type resident struct {
 type footprint struct {
 	need     fit.Memory // now
 	estimate fit.Memory // before the load
-	size     int64      // engine.Info.Size after the load
 }
 
 // lease says how long a resident stays.
@@ -208,9 +207,6 @@ func (rs *residents) run(ctx context.Context, r *resident) {
 	if card, err := info.Card(r.spec.model, false); err == nil {
 		details = card.Details
 	}
-	if err == nil {
-		r.size = model.Info().Size
-	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r.model, r.details, r.err = model, details, err
@@ -237,16 +233,13 @@ func (rs *residents) run(ctx context.Context, r *resident) {
 // release ends one use of r. A keep-alive replaces the one in force. The last
 // user of a load that hasn't ended cancels it.
 func (rs *residents) release(r *resident, keepAlive *time.Duration) {
-	var grown int64 // by contexts that requests asked for
+	var size int64
 	if !r.loading() && r.err == nil {
-		grown = max(0, r.model.Info().Size-r.size)
+		size = r.model.Info().Size
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	r.need = r.estimate.Add(fit.Memory{Host: grown})
-	if r.estimate.Device > 0 {
-		r.need = r.estimate.Add(fit.Memory{Device: grown})
-	}
+	r.need = r.grown(size)
 	if keepAlive != nil {
 		r.keepAlive = *keepAlive
 	}

@@ -131,14 +131,19 @@ func (rs *residents) bounds() bounds {
 	if len(rs.queue) == 0 {
 		return bounds{}
 	}
+	b := rs.limits()
+	if b == (bounds{}) {
+		b.models = modelsUnmeasured
+	}
+	return b
+}
+
+func (rs *residents) limits() bounds {
 	b := bounds{memory: rs.capacity(), models: rs.maxModels}
 	b.memory.Host -= b.memory.Host / 16 // for what estimates miss
 	b.memory.Device -= b.memory.Device / 16
 	if rs.memory > 0 && (b.memory.Host == 0 || rs.memory < b.memory.Host) {
 		b.memory.Host = rs.memory
-	}
-	if b == (bounds{}) {
-		b.models = modelsUnmeasured
 	}
 	return b
 }

@@ -173,6 +173,7 @@ func (s *Service) estimate(spec *spec) (fit.Memory, error) {
 func (s *Service) loadModel(ctx context.Context, spec *spec, progress func(float64)) (loadedModel, error) {
 	o := s.loadOptions(spec, spec.load.Options)
 	o.Progress = progress
+	o.Grow = func(size int64) error { return s.residents.grow(spec.key, size) }
 	o.Proven = isBuiltin(spec.model)
 	s.log.Info("loading a model", "model", o.Name, "path", o.Path)
 	start := time.Now()
