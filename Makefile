@@ -10,6 +10,7 @@ GO ?= go
 MODEL ?= guide
 PROMPT ?= What is Puna?
 MUTANTS ?= 10000
+VARIANTS ?= all
 LLAMA_SERVER ?= $(if $(PEER_ROOT),chroot $(PEER_ROOT) )llama-server
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -35,8 +36,8 @@ endif
 bin: tools
 	$(BUILD) -o bin/puna ./cmd/puna
 
-dist: tools ## dist/puna: one file with every CPU variant inside; needs libc, libm and the loader alone
-	$(THIRDPARTY) kernels -o $(ARCHIVE) all
+dist: tools ## dist/puna: one file with VARIANTS (all) of kernels inside; needs libc, libm and the loader alone
+	$(THIRDPARTY) kernels -o $(ARCHIVE) $(VARIANTS)
 	$(BUILD) -tags puna_embed_kernels -o dist/puna \
 		-ldflags '-s -w -X main.release=$(VERSION) -linkmode external -extldflags "-static-libstdc++ -static-libgcc"' ./cmd/puna
 	@ldd dist/puna
@@ -45,7 +46,7 @@ dist: tools ## dist/puna: one file with every CPU variant inside; needs libc, li
 	@echo "dist/puna: $$(du -h dist/puna | cut -f1), needs glibc $$($(glibc_floor)) or newer"
 
 # The newest glibc symbol version that the binary and its embedded modules ask for.
-glibc_floor = for f in dist/puna $$($(THIRDPARTY) kernels all)/*.so*; do objdump -T $$f; done | \
+glibc_floor = for f in dist/puna $$($(THIRDPARTY) kernels $(VARIANTS))/*.so*; do objdump -T $$f; done | \
 	grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | cut -d_ -f2
 
 ##@ llama.cpp
@@ -59,7 +60,7 @@ libllama libllama-dir: tools ## a shared libllama for the Go tag llama_system, i
 	@$(THIRDPARTY) libllama
 
 ##@ Test
-.PHONY: test test-race test-soak test-mutants test-cgocheck test-debug lint bench bench-peer
+.PHONY: test test-dist test-race test-soak test-mutants test-cgocheck test-debug lint bench bench-peer
 # Race, cgocheck and debug builds link the libllama that CMake built once: with
 # other Go flags cgo would compile llama.cpp's C++ again for each of them. All of
 # them load the kernels that bin/puna has proven; tests prove none.
@@ -67,6 +68,11 @@ system = PKG_CONFIG_PATH=$$($(THIRDPARTY) libllama)/lib/pkgconfig
 
 test: build libllama ## all tests, on the default build
 	$(system) $(TEST) ./...
+
+test-dist: override VARIANTS =
+test-dist: dist ## dist/puna with this machine's variants alone, and kernels run from memory
+	XDG_CACHE_HOME=$$(mktemp -d) dist/puna doctor
+	$(TEST) -tags puna_embed_kernels -run '^TestEmbedded' ./cgo/kernels
 
 test-race: build libllama ## all tests under the race detector
 	$(system) $(TEST) -race -tags llama_system ./...
