@@ -16,6 +16,7 @@ type quiet struct{ slog.Handler }
 // expected are parts of the messages that quiet drops.
 var expected = []string{
 	"n_ctx_seq (",
+	"using full-size SWA cache",               // copies of prefixes need it
 	"model default pooling_type is",           // decoders are pooled here
 	"graph_compute_async failed with error 1", // GGML_STATUS_ABORTED
 	"failed to compute graph, compute status: 1",
