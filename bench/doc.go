@@ -3,7 +3,8 @@
 // prints the table of the README; `make bench` runs it.
 //
 // With the argument peer it measures `puna serve` against llama.cpp's llama-server
-// instead (package peer), as clients of both.
+// instead (package peer), as clients of both. Other arguments measure one thing each,
+// without the reference: see the README.
 //
 // Models are synthetic, in the shapes of real ones (internal/testmodel), and are
 // made and quantized by the first run. Figures are medians.

@@ -55,21 +55,33 @@ func main() {
 }
 
 func (s settings) run(ctx context.Context) error {
-	if flag.NArg() == 2 && flag.Arg(0) == "hold" {
-		return hold(ctx, flag.Arg(1))
+	if flag.NArg() == 0 {
+		return s.table(ctx)
 	}
-	if flag.Arg(0) == "embed" {
-		return s.embed(ctx, flag.Args()[1:])
-	}
-	if flag.Arg(0) == "reuse" {
+	what, args := flag.Arg(0), flag.Args()[1:]
+	switch {
+	case what == "hold" && len(args) == 1:
+		return hold(ctx, args[0])
+	case what == "contexts":
+		return s.contexts(ctx)
+	case what == "embed":
+		return s.embed(ctx, args)
+	case what == "idle":
+		return s.idle(ctx)
+	case what == "peer":
+		return s.peer(ctx, args)
+	case what == "restart":
+		return s.restart(ctx)
+	case what == "reuse":
 		return s.reuse(ctx)
+	case what == "spec":
+		return s.spec(ctx, args)
 	}
-	if flag.Arg(0) == "spec" {
-		return s.spec(ctx, flag.Args()[1:])
-	}
-	if flag.Arg(0) == "peer" {
-		return s.peer(ctx, flag.Args()[1:])
-	}
+	return fmt.Errorf("%q: need hold MODEL, contexts, embed, idle, peer, restart, reuse, spec or nothing, and flags before that", flag.Args())
+}
+
+// table prints the table of the README.
+func (s settings) table(ctx context.Context) error {
 	tmp, err := os.MkdirTemp("", "puna-bench")
 	if err != nil {
 		return err

@@ -18,12 +18,17 @@ func (s settings) eachShape(o engine.Options, measure func(e *engine.Engine, sha
 		return err
 	}
 	defer e.Close()
+	return s.eachFile(func(shape, path string) error { return measure(e, shape, path) })
+}
+
+// eachFile measures the models of all shapes.
+func (s settings) eachFile(measure func(shape, path string) error) error {
 	for shape := range strings.SplitSeq(s.shapes, ",") {
 		path, err := s.model(shape, s.quant)
 		if err != nil {
 			return err
 		}
-		if err := measure(e, shape, path); err != nil {
+		if err := measure(shape, path); err != nil {
 			return fmt.Errorf("%s: %w", shape, err)
 		}
 	}

@@ -33,15 +33,9 @@ func (s settings) measureTiny(ctx context.Context) error {
 	if err := create(ctx, svc, "tiny", path); err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	go (&server.Server{Service: svc}).Serve(ctx, ln)
-
-	client, err := remote.New(remote.Options{URL: &url.URL{Scheme: "http", Host: ln.Addr().String()}})
+	client, err := serve(ctx, svc)
 	if err != nil {
 		return err
 	}
@@ -62,6 +56,16 @@ func (s settings) measureTiny(ctx context.Context) error {
 	}
 	report("one token of a tiny model, median", "%.2f ms in process, %.2f ms over HTTP", median(inProcess), median(overHTTP))
 	return nil
+}
+
+// serve has svc answer over HTTP until ctx ends, and returns a client.
+func serve(ctx context.Context, svc *local.Service) (*remote.Service, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	go (&server.Server{Service: svc}).Serve(ctx, ln)
+	return remote.New(remote.Options{URL: &url.URL{Scheme: "http", Host: ln.Addr().String()}})
 }
 
 // create copies a file into a store.
