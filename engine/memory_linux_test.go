@@ -3,6 +3,9 @@
 package engine_test
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/puna-ai/puna"
+	"github.com/puna-ai/puna/cgo/llama"
 	"github.com/puna-ai/puna/engine"
 	"github.com/puna-ai/puna/internal/testmodel"
 )
@@ -43,4 +47,38 @@ func TestNoMemoryForAContext(t *testing.T) {
 		require.NoError(t, err, what)
 		assert.Equal(t, before, after, what)
 	}
+}
+
+// The C library keeps freed memory that lies before some in use, however much it is.
+func TestCloseGivesBackWhatCFreed(t *testing.T) {
+	m := load(t, engine.LoadOptions{PoolTokens: 256, CacheRAM: -1, Options: puna.Options{NumCtx: new(256)}})
+	var batches []*llama.Batch
+	for range 4000 {
+		b, err := llama.NewBatch(512, 0, 1)
+		require.NoError(t, err)
+		batches = append(batches, b)
+	}
+	for i, b := range batches {
+		if i%100 == 0 {
+			defer b.Close()
+		} else {
+			b.Close()
+		}
+	}
+	before := anonymousMemory(t)
+	require.NoError(t, m.Close(context.Background()))
+	after := anonymousMemory(t)
+	assert.Less(t, after, before-40, "MiB")
+	t.Logf("%d MiB before, %d after", before, after)
+}
+
+// anonymousMemory is what this process has in main memory beside files, in MiB.
+func anonymousMemory(t *testing.T) (mib int) {
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	_, line, found := bytes.Cut(status, []byte("RssAnon:"))
+	require.True(t, found)
+	_, err = fmt.Sscan(string(line), &mib)
+	require.NoError(t, err)
+	return mib >> 10
 }

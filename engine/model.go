@@ -335,4 +335,5 @@ func (m *Model) free() {
 	if m.llama != nil {
 		m.llama.Close()
 	}
+	ggml.Trim()
 }
