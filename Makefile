@@ -77,7 +77,7 @@ test-dist: dist ## dist/puna with this machine's variants alone, and kernels run
 test-race: build libllama ## all tests under the race detector
 	$(system) $(TEST) -race -tags llama_system ./...
 
-test-soak: build libllama ## 32 clients for ten minutes under the race detector: nothing is lost, memory stays flat
+test-soak: build libllama ## 32 clients for ten minutes, on every kind of cache, under the race detector: nothing is lost, memory stays flat
 	$(system) $(TEST) -race -tags llama_system -count 1 -v -run '^TestSoak$$' ./local -soak 10m
 
 test-cgocheck: build libllama ## the native packages with every pointer that crosses into C checked

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,24 +38,31 @@ var soakFor = flag.Duration("soak", 8*time.Second, "how long TestSoak asks")
 
 const (
 	soakClients  = 32
-	soakContext  = 8192 // tokens; as many as a context's pool has cells
+	soakContext  = 8192    // tokens; as many as a context's pool has cells
+	soakCopies   = 1 << 20 // bytes of a context's copies of prefixes
 	soakPatience = 5 * time.Minute
 
-	// soakGrowth bounds what resident memory may gain between two states of rest. Both
-	// allocators keep some of what they freed, in as many pieces as threads ran, and the
+	// soakGrowth bounds what resident memory may gain between two states of rest. Go's
+	// allocator keeps some of what was freed, C's what is left of pages in use, and the
 	// race detector shadows whatever Go's heap once reached: tens of megabytes. A kilobyte
 	// lost in each request is more than this in ten minutes, a context in a few loads.
 	soakGrowth = 128 << 20
 )
 
-// The models: narrow, so that the time goes into what is around the matrix products.
+// The models, with caches of every kind. Those of soakSharing share the cells of
+// prefixes. The others have a sliding window, recurrent states, or layers of both kinds:
+// what they keep of prefixes are copies (checkpoints).
 var (
-	soakGenerators = []testmodel.Shape{
-		{Name: "soak-llama", Embd: 32, Layers: 1, Heads: 1, KVHeads: 1, FF: 64, Vocab: 512, Ctx: soakContext},
-		{Name: "soak-qwen", Arch: "qwen3", Embd: 32, Layers: 1, Heads: 1, KVHeads: 1, FF: 64, Vocab: 512, Ctx: soakContext},
-	}
-	soakEncoder = testmodel.Shape{Name: "soak-encoder", Arch: "bert", Embd: 32, Layers: 1, Heads: 1, KVHeads: 1, FF: 64, Vocab: 512, Ctx: 512, Pooling: 1}
+	soakSharing    = []testmodel.Shape{soakShape("llama", 1), soakShape("qwen3", 1)}
+	soakCopying    = []testmodel.Shape{soakShape("gemma3", 6), soakShape("mamba2", 1), soakShape("granitehybrid", 2)}
+	soakGenerators = slices.Concat(soakSharing, soakCopying)
+	soakEncoder    = testmodel.Shape{Name: "soak-encoder", Arch: "bert", Embd: 32, Layers: 1, Heads: 1, KVHeads: 1, FF: 64, Vocab: 512, Ctx: 512, Pooling: 1}
 )
+
+// soakShape is narrow, so that the time goes into what is around the matrix products.
+func soakShape(arch string, layers int) testmodel.Shape {
+	return testmodel.Shape{Name: "soak-" + arch, Arch: arch, Embd: 32, Layers: layers, Heads: 1, KVHeads: 1, FF: 64, Vocab: 512, Ctx: soakContext}
+}
 
 // TestSoak has many clients ask for everything at once over real sockets, some of whom
 // leave early. All that was taken must come back.
@@ -68,8 +76,8 @@ func TestSoak(t *testing.T) {
 	warm := s.rest()
 	s.storm(*soakFor * 3 / 4)
 	end := s.rest()
-	t.Logf("%d answers, %d clients left early; %d MiB of memory after the warm-up, %d at the end",
-		s.answers.Load(), s.left.Load(), warm>>20, end>>20)
+	t.Logf("%d answers, %d clients left early; %d MiB of memory after the warm-up, %d at the end; tokens reused: %v",
+		s.answers.Load(), s.left.Load(), warm>>20, end>>20, s.reused)
 	assert.Less(t, end-warm, int64(soakGrowth), "resident memory grows")
 	s.close()
 	assert.Empty(t, llama.Live())
@@ -88,16 +96,19 @@ type soak struct {
 	complaints *complaints
 
 	answers, left atomic.Int64
+
+	mu     sync.Mutex
+	reused map[string]int // tokens of prompts, by model
 }
 
 func newSoak(t *testing.T) *soak {
 	t.Helper()
-	s := &soak{t: t, complaints: &complaints{Handler: slog.DiscardHandler},
+	s := &soak{t: t, complaints: &complaints{Handler: slog.DiscardHandler}, reused: map[string]int{},
 		http: &http.Client{Timeout: soakPatience, Transport: &http.Transport{MaxIdleConnsPerHost: soakClients / 2}},
 	}
 	log := slog.New(s.complaints)
 	var err error
-	s.svc, err = Open(Options{Models: t.TempDir(), AllowPaths: true, Log: log, CacheRAM: 1 << 20,
+	s.svc, err = Open(Options{Models: t.TempDir(), AllowPaths: true, Log: log, CacheRAM: soakCopies,
 		Defaults: puna.Options{NumThread: new(1), NumCtx: new(soakContext)}})
 	require.NoError(t, err)
 	for _, shape := range append(soakGenerators, soakEncoder) {
@@ -228,6 +239,7 @@ func (s *soak) post(ctx context.Context, path string, body object, lines int) (w
 			Done       bool
 			Embeddings [][]float32
 			Error      string
+			Reused     int `json:"prompt_eval_cached_count"`
 		}
 		err := dec.Decode(&line)
 		switch {
@@ -238,6 +250,7 @@ func (s *soak) post(ctx context.Context, path string, body object, lines int) (w
 		case line.Error != "":
 			return false, errors.New(line.Error)
 		case line.Done, line.Embeddings != nil:
+			s.reuse(body["model"].(string), line.Reused)
 			_, err := io.Copy(io.Discard, resp.Body)
 			return true, err
 		}
@@ -245,41 +258,65 @@ func (s *soak) post(ctx context.Context, path string, body object, lines int) (w
 	return false, nil
 }
 
+// reuse counts reused tokens of a prompt, and returns all of its model.
+func (s *soak) reuse(model string, tokens int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reused[model] += tokens
+	return s.reused[model]
+}
+
 // rest has the caches of the models filled, unloads them, and returns the resident
 // memory, in bytes.
 func (s *soak) rest() int64 {
 	s.t.Helper()
-	for _, shape := range soakGenerators {
-		s.fill(shape.Name)
+	for _, shape := range soakSharing {
+		stats := s.fill(shape.Name)
+		assert.LessOrEqual(s.t, stats.CachedPrefixes, 1, "%s: %+v", shape.Name, stats)
+		assert.LessOrEqual(s.t, stats.CellsUsed, soakContext, "%s: %+v", shape.Name, stats)
+	}
+	for _, shape := range soakCopying {
+		stats := s.fill(shape.Name)
+		assert.Zero(s.t, stats.CellsUsed, "%s: %+v", shape.Name, stats)
+		assert.LessOrEqual(s.t, stats.StoredBytes, int64(soakCopies), "%s: %+v", shape.Name, stats)
 	}
 	for _, shape := range append(soakGenerators, soakEncoder) {
 		require.NoError(s.t, s.svc.Unload(context.Background(), shape.Name))
 	}
-	eventually(s.t, func() bool { return len(llama.Live()) == 0 }, "handles of llama.cpp are left")
+	eventually(s.t, s.unloaded, "models are left")
+	assert.Empty(s.t, llama.Live())
 	debug.FreeOSMemory()
 	return anonymousMemory(s.t)
 }
 
-// fill asks for as many tokens as there are cells, which needs every cell and sequence
-// id that others had.
-func (s *soak) fill(model string) {
+// unloaded reports whether no model takes memory.
+func (s *soak) unloaded() bool {
+	rs := s.svc.residents
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return len(rs.tenants) == 0
+}
+
+// fill asks twice for the same, which reuses a prefix, and for as many tokens as there
+// are cells, which needs every cell and sequence id that others had. It returns what is
+// left of that.
+func (s *soak) fill(model string) engine.Stats {
 	s.t.Helper()
 	const answer = 8
-	prompt := strings.Repeat("x", soakContext-answer-1)
-	whole, err := s.post(context.Background(), "/api/generate", object{"model": model, "raw": true, "prompt": prompt, "truncate": false,
-		"options": object{"num_predict": answer}}, -1)
-	require.NoError(s.t, err)
-	require.True(s.t, whole)
-	for _, l := range s.svc.residents.loaded() {
-		if l.Name != model+":latest" {
-			continue
-		}
-		m := l.model.(*engine.Model)
-		eventually(s.t, func() bool { n := m.Stats(); return n.Running+n.Waiting == 0 }, "sequences are left")
-		stats := m.Stats()
-		assert.LessOrEqual(s.t, stats.CachedPrefixes, 1, "%+v", stats)
-		assert.LessOrEqual(s.t, stats.CellsUsed, soakContext, "%+v", stats)
+	before := s.reuse(model, 0)
+	for _, length := range []int{300, 300, soakContext - answer - 1} {
+		whole, err := s.post(context.Background(), "/api/generate", object{"model": model, "raw": true, "prompt": strings.Repeat("x", length),
+			"truncate": false, "options": object{"num_predict": answer}}, -1)
+		require.NoError(s.t, err)
+		require.True(s.t, whole)
 	}
+	assert.Greater(s.t, s.reuse(model, 0), before+200, "%s reused no prefix", model)
+	all := s.svc.residents.loaded()
+	i := slices.IndexFunc(all, func(l loaded) bool { return l.Name == model+":latest" })
+	require.GreaterOrEqual(s.t, i, 0, "%s isn't loaded", model)
+	m := all[i].model.(*engine.Model)
+	eventually(s.t, func() bool { n := m.Stats(); return n.Running+n.Waiting == 0 }, "sequences are left")
+	return m.Stats()
 }
 
 // eventually waits without a goroutine of its own, since goroutines are counted.
