@@ -325,7 +325,7 @@ func (m *Model) newBackend(s shape, cfg sched.Config, p *ggml.Threadpool) (*back
 		return nil, puna.Errorf(puna.NoMemory, "%w", err)
 	}
 	b := &backend{c: c, batch: rows}
-	if b.copies, err = newCopies(c, m.place(s)); err != nil {
+	if b.copies, err = newCopies(c, m.place(s), cfg.Store, m.engine.log); err != nil {
 		c.Close()
 		rows.Close()
 		return nil, puna.Errorf(puna.Internal, "reading the prefixes on disk: %w", err)
@@ -369,6 +369,10 @@ func (b *backend) apply(op sched.Op) error {
 		return b.copies.restore(op)
 	case sched.Demote:
 		b.copies.demote(op.Key)
+	case sched.Fetch:
+		b.copies.fetch(op.Key)
+	case sched.Release:
+		b.copies.release(op.Key)
 	case sched.Forget:
 		b.copies.forget(op.Key)
 	}
@@ -393,6 +397,8 @@ func (b *backend) Decode(rows []sched.Row) error {
 		return err
 	}
 }
+
+func (b *backend) Fetched() <-chan error { return b.copies.fetched }
 
 func (b *backend) Keep(p sched.Prefix) <-chan error { return b.copies.keep(p) }
 

@@ -1,9 +1,12 @@
 package loop
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,14 +100,11 @@ func TestPrefixesOutliveTheLoop(t *testing.T) {
 	fx.Close(t.Context())
 	require.NotEmpty(t, fx.f.kept)
 
-	f := &fake{t: t, kv: fx.f.kv, aborts: make(chan struct{}, 1)}
-	cfg := Config{Sched: storing}
-	for i, p := range fx.f.kept {
-		cfg.Kept = append(cfg.Kept, p.Tokens)
-		f.kv.Keep(uint64(i), p.Tokens)
+	var kept [][]sched.Token
+	for _, p := range fx.f.kept {
+		kept = append(kept, p.Tokens)
 	}
-	next := &fixture{f: f, Loop: New(f, cfg)}
-	f.loop = next.Loop
+	next := newFixtureKept(t, storing, kept, nil)
 	defer next.Close(t.Context())
 	assert.Greater(t, next.run(t, prompts[4:]), 38, "all but the end of the prompt")
 }
@@ -127,4 +127,147 @@ func TestWhatWasUsedLastIsSavedLast(t *testing.T) {
 		}
 		assert.Equal(t, []sched.Token{2, 3, 1}, slices.Compact(saved))
 	}
+}
+
+// far has little room for copies in memory.
+var far = sched.Config{Cells: 300, IDs: 4, Batch: 32, Plain: true, Store: 200, CellBytes: 1, Elsewhere: 20, Tidy: true, MaxGap: time.Second}
+
+// Reading takes time, and fails, while others come and go.
+func TestAnswersWhilePrefixesAreRead(t *testing.T) {
+	for name, plain := range map[string]bool{"plain": true, "exact": false} {
+		t.Run(name, func(t *testing.T) {
+			cfg := far
+			cfg.Plain = plain
+			var read, failed atomic.Int64
+			fx := newFixture(t, cfg, func(f *fake) {
+				f.read = func() error {
+					time.Sleep(time.Duration(rand.IntN(300)) * time.Microsecond)
+					if read.Add(1)%5 == 0 {
+						failed.Add(1)
+						return errors.New("the file is damaged")
+					}
+					return nil
+				}
+			})
+			var wg sync.WaitGroup
+			for g := range uint64(6) {
+				wg.Go(func() { fx.run(t, family(g, 40)) })
+			}
+			wg.Wait()
+			fx.shut(t)
+			assert.Greater(t, failed.Load(), int64(3))
+		})
+	}
+}
+
+// slowDisk has copies of an earlier run, which are read when the test says so.
+type slowDisk struct {
+	*fixture
+	began chan struct{} // a value for each read
+	ends  chan error
+}
+
+func newSlowDisk(t *testing.T, kept ...[]sched.Token) slowDisk {
+	d := slowDisk{began: make(chan struct{}, 100), ends: make(chan error)}
+	d.fixture = newFixtureKept(t, far, kept, func(f *fake) {
+		f.read = func() error {
+			d.began <- struct{}{}
+			return <-d.ends
+		}
+	})
+	return d
+}
+
+// submit sends a request for up to 10 tokens.
+func (d slowDisk) submit(t *testing.T, prompt []sched.Token) *Request {
+	r := d.request(prompt, far.Cells, 10)
+	require.NoError(t, d.Submit(r))
+	return r
+}
+
+// check reads the right answer to a prompt, and returns how much of it was cached.
+func check(t *testing.T, r *Request) (cached int) {
+	got, end, err := read(t, r)
+	require.NoError(t, err)
+	want, _ := answer(r.Prompt, far.Cells, 10)
+	assert.Equal(t, want, got)
+	return end.Cached
+}
+
+func run64(first, last sched.Token) []sched.Token {
+	return append(slices.Repeat([]sched.Token{first}, 64), last)
+}
+
+func TestOthersGoOnWhileAPrefixIsRead(t *testing.T) {
+	d := newSlowDisk(t, run64(1, 1))
+	waiting := []*Request{d.submit(t, run64(1, 2)), d.submit(t, run64(1, 3))}
+	<-d.began
+	for last := range sched.Token(5) {
+		check(t, d.submit(t, run64(2, last)))
+	}
+	for _, r := range waiting {
+		assert.Empty(t, r.out)
+	}
+	d.ends <- nil
+	for _, r := range waiting {
+		assert.Equal(t, 64, check(t, r))
+	}
+	assert.Empty(t, d.began, "it was read once")
+	d.shut(t)
+	assert.False(t, d.f.kv.Fetched(), "what was read is let go of")
+}
+
+func TestADamagedPrefixIsComputedWhenThatIsKnown(t *testing.T) {
+	d := newSlowDisk(t, run64(1, 1))
+	r := d.submit(t, run64(1, 2))
+	<-d.began
+	d.ends <- errors.New("the file is damaged")
+	assert.Zero(t, check(t, r))
+	assert.Equal(t, 64, check(t, d.submit(t, run64(1, 3))))
+	d.shut(t)
+}
+
+func TestCancelWhileAPrefixIsRead(t *testing.T) {
+	d := newSlowDisk(t, run64(1, 1), run64(2, 2))
+	r := d.submit(t, run64(1, 2))
+	<-d.began
+	r.Cancel()
+	_, _, err := read(t, r)
+	assert.ErrorIs(t, err, context.Canceled)
+	next := d.submit(t, run64(2, 3)) // its read comes after
+	d.ends <- nil
+	<-d.began
+	d.ends <- nil
+	assert.Equal(t, 64, check(t, next))
+	d.shut(t)
+	assert.False(t, d.f.kv.Fetched(), "what was read is let go of")
+}
+
+func TestCloseWhileAPrefixIsRead(t *testing.T) {
+	d := newSlowDisk(t, run64(1, 1))
+	r := d.submit(t, run64(1, 2))
+	<-d.began
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	go func() { d.ends <- nil }()
+	d.Close(ctx)
+	_, _, err := read(t, r)
+	assert.ErrorIs(t, err, context.Canceled)
+	d.shut(t)
+}
+
+// Closing waits for a request, and so for what this waits for.
+func TestCloseWaitsForAPrefix(t *testing.T) {
+	d := newSlowDisk(t, run64(1, 1))
+	r := d.submit(t, run64(1, 2))
+	<-d.began
+	closed := make(chan struct{})
+	go func() {
+		d.Close(t.Context())
+		close(closed)
+	}()
+	d.ends <- nil
+	assert.Equal(t, 64, check(t, r))
+	<-closed
+	d.shut(t)
 }

@@ -15,6 +15,9 @@
 // request leaves at the next step; when every request of a running batch is
 // canceled, the batch is aborted.
 //
+// A request whose prefix is outside memory waits until the backend has read it
+// ([Backend.Fetched]); others go on meanwhile.
+//
 // What finished requests computed stays in the cache as prefixes. They are kept for a
 // later context when the loop ends, and before that where it is quiet ([Config.Quiet]).
 //

@@ -28,6 +28,9 @@ type fake struct {
 	rows   []sched.Row
 	faults func() error // nil: none
 	loses  func() bool  // whether a copy can't be restored; nil: never
+	read   func() error // reads a copy, in a goroutine of its own; nil: at once, without an error
+	reads  sync.WaitGroup
+	done   chan error // see Fetched
 	kept   []sched.Prefix
 	full   error // of Keep; nil: there is room
 
@@ -47,9 +50,22 @@ func (f *fake) Apply(ops []sched.Op) error {
 		if err := f.kv.Apply([]sched.Op{op}); err != nil && lost == nil {
 			return err
 		}
+		if op.Kind == sched.Fetch {
+			f.reads.Go(f.fetch)
+		}
 	}
 	return lost
 }
+
+func (f *fake) fetch() {
+	var err error
+	if f.read != nil {
+		err = f.read()
+	}
+	f.done <- err
+}
+
+func (f *fake) Fetched() <-chan error { return f.done }
 
 func (f *fake) Keep(p sched.Prefix) <-chan error {
 	f.kept = append(f.kept, p)
@@ -98,13 +114,18 @@ func (f *fake) SetAbort(on bool) {
 }
 
 func (f *fake) Reset() error {
+	f.reads.Wait()
+	f.done = make(chan error, 1)
 	exact := f.kv.Exact
 	f.kv = kvsim.New(f.kv.Size)
 	f.kv.Exact = exact
 	return nil
 }
 
-func (f *fake) Close() { f.closed.Store(true) }
+func (f *fake) Close() {
+	f.reads.Wait()
+	f.closed.Store(true)
+}
 
 const endToken = 0
 
@@ -163,13 +184,21 @@ type fixture struct {
 }
 
 func newFixture(t testing.TB, cfg sched.Config, set func(*fake)) *fixture {
-	f := &fake{t: t, kv: kvsim.New(cfg.Cells), aborts: make(chan struct{}, 1)}
+	return newFixtureKept(t, cfg, nil, set)
+}
+
+// newFixtureKept has copies of an earlier run.
+func newFixtureKept(t testing.TB, cfg sched.Config, kept [][]sched.Token, set func(*fake)) *fixture {
+	f := &fake{t: t, kv: kvsim.New(cfg.Cells), aborts: make(chan struct{}, 1), done: make(chan error, 1)}
 	f.kv.Exact = !cfg.Plain
+	for key, tokens := range kept {
+		f.kv.Keep(uint64(key), tokens)
+	}
 	if set != nil {
 		set(f)
 	}
 	fx := &fixture{f: f}
-	fx.Loop = New(f, Config{Sched: cfg, Workers: 2, Turn: &sync.Mutex{}})
+	fx.Loop = New(f, Config{Sched: cfg, Workers: 2, Turn: &sync.Mutex{}, Kept: kept})
 	f.loop = fx.Loop
 	return fx
 }

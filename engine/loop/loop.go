@@ -17,8 +17,8 @@ var (
 	ErrAborted = errors.New("the batch was aborted")
 )
 
-// Lost is the error of [Backend.Apply] for a copy that can't be restored: the file is
-// gone, or damaged. All other changes were made.
+// Lost is the error of [Backend.Apply] for a copy that can't be restored: it couldn't be
+// made, or the context refuses it. All other changes were made.
 type Lost struct {
 	Key uint64
 	Err error
@@ -30,8 +30,12 @@ func (l *Lost) Unwrap() error { return l.Err }
 // Backend is a model context. Only SetAbort may be called while another method runs.
 type Backend interface {
 	// Apply changes which cells sequences hold, and the copies. After an error that
-	// isn't [*Lost] the cache is in an unknown state.
+	// isn't [*Lost] the cache is in an unknown state. It doesn't wait for what a
+	// [sched.Fetch] begins.
 	Apply(ops []sched.Op) error
+	// Fetched sends a value for each Fetch: nil when the copy is in memory, or why it
+	// can't be read. One that Reset came before is not sent any more.
+	Fetched() <-chan error
 	// Keep saves a prefix for a later context, where there is a place for it. It copies
 	// the prefix before it returns, and sends one value when the copy is safe, or why not.
 	Keep(p sched.Prefix) <-chan error
@@ -45,6 +49,7 @@ type Backend interface {
 	SetAbort(on bool)
 	// Reset forgets every sequence.
 	Reset() error
+	// Close ends what the backend does beside the loop, too.
 	Close()
 }
 

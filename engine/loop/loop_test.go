@@ -101,7 +101,7 @@ func askManyTolerant(t *testing.T, fx *fixture) {
 }
 
 func TestAThousandCancelsLeaveNothing(t *testing.T) {
-	for name, cfg := range map[string]sched.Config{"plain": plain, "exact": exact} {
+	for name, cfg := range map[string]sched.Config{"plain": plain, "exact": exact, "far": far} {
 		t.Run(name, func(t *testing.T) {
 			before := runtime.NumGoroutine()
 			cancelMany(t, newFixture(t, cfg, nil))

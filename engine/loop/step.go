@@ -41,19 +41,14 @@ func (l *Loop) run() {
 // rest waits for something to do. When it has been quiet for long enough it keeps
 // prefixes meanwhile, one at a time, so that a process that is killed takes few along.
 func (l *Loop) rest() {
-	if l.cfg.Quiet == 0 {
-		<-l.wake
-		return
+	var quiet <-chan time.Time
+	if l.cfg.Quiet > 0 {
+		timer := time.NewTimer(l.cfg.Quiet)
+		defer timer.Stop()
+		quiet = timer.C
 	}
-	quiet := time.NewTimer(l.cfg.Quiet)
-	defer quiet.Stop()
-	select {
-	case <-l.wake:
-		return
-	case <-quiet.C:
-	}
-	for {
-		if l.keeping == nil {
+	for isQuiet := false; ; {
+		if isQuiet && l.keeping == nil {
 			if p, ok := l.s.Unkept(); ok {
 				l.keeping = l.b.Keep(p)
 			}
@@ -61,6 +56,11 @@ func (l *Loop) rest() {
 		select {
 		case <-l.wake:
 			return
+		case err := <-l.b.Fetched():
+			l.fetched(err)
+			return
+		case <-quiet:
+			isQuiet = true
 		case err := <-l.keeping:
 			l.keeping = nil
 			if err != nil {
@@ -68,6 +68,14 @@ func (l *Loop) rest() {
 			}
 		}
 	}
+}
+
+// fetched takes in that a copy was read, or why it can't be.
+func (l *Loop) fetched(err error) {
+	if err != nil {
+		l.cfg.Log.Warn("a cached prefix could not be read: it is computed anew", "error", err)
+	}
+	l.s.Fetched(err == nil)
 }
 
 func (l *Loop) warnNotKept(err error) {
@@ -112,6 +120,11 @@ func (l *Loop) collect() bool {
 		case r.parked.Load():
 			r.park(l, len(r.out) > outputs/2)
 		}
+	}
+	select {
+	case err := <-l.b.Fetched():
+		l.fetched(err)
+	default:
 	}
 	return !closing || len(l.active) > 0
 }

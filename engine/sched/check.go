@@ -66,6 +66,9 @@ func (s *Scheduler) checkStore() error {
 			}
 		}
 	}
+	if c := s.store.fetch; c != nil && (c.bytes > 0 || !slices.Contains(s.store.copies, c)) {
+		return fmt.Errorf("sched: the copy %d is fetched, and isn't elsewhere", c.key)
+	}
 	if bytes != s.store.bytes || bytes > s.cfg.Store {
 		return fmt.Errorf("sched: copies of %d bytes, %d counted, %d allowed", bytes, s.store.bytes, s.cfg.Store)
 	}

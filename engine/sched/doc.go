@@ -27,7 +27,9 @@
 // the youngest sequence is preempted: its tokens wait as a prompt again.
 //
 // Prefixes that leave the cells are copied to other memory, within [Config.Store]
-// bytes, and a prompt that begins with a copy gets it back.
+// bytes, and a prompt that begins with a copy gets it back. Copies for which there is no
+// room may be kept elsewhere, from where they have to be read before: a prompt that begins
+// with one waits for [Scheduler.Fetched], and those behind it pass. One is read at a time.
 //
 // Recurrent states and sliding windows can't be shared or cut (Config.Plain is false).
 // There prefixes are reused only from copies, each where it ends; copies are made near

@@ -15,6 +15,7 @@ func (s *Scheduler) Plan() ([]Op, *Batch) {
 	*b = Batch{Rows: b.Rows[:0], Chunks: b.Chunks[:0]}
 	s.planDecode(b)
 	s.planPrompts(b)
+	s.planFetch()
 	if !s.cfg.Plain {
 		b.byID()
 	}
@@ -60,18 +61,21 @@ func (s *Scheduler) NoSlot(b *Batch) bool {
 }
 
 // admit lets waiting sequences run, in order, while there is room. One that waits
-// for another's prefix lets those behind it pass.
+// for another's prefix, or for a copy to be read, lets those behind it pass.
 func (s *Scheduler) admit() {
 	for i := 0; i < len(s.waiting); {
 		q := s.waiting[i]
 		switch {
 		case q.parked || s.held(q):
+			q.fetch = nil
 			i++
 		case len(s.running) >= s.cfg.Running:
 			if !s.preemptParked() {
 				return
 			}
 			i++ // it waits in front now
+		case s.fetching(q):
+			i++
 		case !s.start(q):
 			return
 		default:
@@ -116,7 +120,7 @@ func (s *Scheduler) start(q *Seq) bool {
 		return false
 	}
 	s.touch(p)
-	p.seq, q.span = q, p
+	p.seq, q.span, q.fetch = q, p, nil
 	if !q.again {
 		q.cached = p.n
 	}

@@ -24,6 +24,9 @@ type world struct {
 	park map[*sched.Seq]bool
 	done int
 
+	reading *uint64 // key of the copy that is being read; nil: none
+	read    int
+
 	accepted int // drafted tokens
 }
 
@@ -43,7 +46,7 @@ func newWorld(t require.TestingT, seed uint64) *world {
 	w := &world{t: t, rng: rng, cfg: cfg, s: sched.New(cfg), kv: kvsim.New(cfg.Cells),
 		live: map[*sched.Seq]int{}, park: map[*sched.Seq]bool{}}
 	w.kv.Exact = !cfg.Plain
-	for range rng.IntN(3) { // an earlier run left copies
+	for range rng.IntN(8) { // an earlier run left copies
 		tokens := w.prompt()
 		w.kv.Keep(w.s.Adopt(tokens), tokens)
 	}
@@ -156,12 +159,20 @@ func (w *world) event() {
 
 // step returns how many rows it computed.
 func (w *world) step(faults bool) int {
+	if w.reading != nil && w.rng.IntN(4) == 0 {
+		w.fetched(!faults || w.rng.IntN(5) > 0)
+	}
 	ops, b := w.s.Plan()
 	if faults && w.rng.IntN(4) == 0 && w.lose(ops, b) {
 		w.check()
 		return 0
 	}
-	require.NoError(w.t, w.kv.Apply(ops))
+	w.apply(ops)
+	if len(b.Rows) == 0 && w.reading == nil && w.s.Usage().Running == 0 {
+		for q := range w.live {
+			require.True(w.t, w.park[q], "a sequence waits for nothing")
+		}
+	}
 	require.LessOrEqual(w.t, len(b.Rows), w.cfg.Batch)
 	if faults && len(b.Rows) > 0 && w.rng.IntN(20) == 0 {
 		if w.rng.IntN(2) == 0 { // a part of the batch may have been computed
@@ -202,6 +213,7 @@ func (w *world) lose(ops []sched.Op, b *sched.Batch) bool {
 	}
 	key := ops[i].Key
 	w.kv.Lose(key)
+	w.note(ops)
 	for _, op := range ops {
 		if err := w.kv.Apply([]sched.Op{op}); op.Kind != sched.Share {
 			require.NoError(w.t, err) // what isn't there can't be shared
@@ -211,9 +223,34 @@ func (w *world) lose(ops []sched.Op, b *sched.Batch) bool {
 	return true
 }
 
+func (w *world) apply(ops []sched.Op) {
+	w.note(ops)
+	require.NoError(w.t, w.kv.Apply(ops))
+}
+
+// note keeps track of what is being read, of which nothing can be used yet.
+func (w *world) note(ops []sched.Op) {
+	for _, op := range ops {
+		if w.reading != nil && (op.Kind == sched.Restore || op.Kind == sched.Release || op.Kind == sched.Forget) {
+			require.NotEqual(w.t, *w.reading, op.Key)
+		}
+		if op.Kind == sched.Fetch {
+			require.Nil(w.t, w.reading)
+			w.reading = &op.Key
+		}
+	}
+}
+
+// fetched ends the reading of a copy.
+func (w *world) fetched(ok bool) {
+	w.reading = nil
+	w.read++
+	w.s.Fetched(ok)
+}
+
 func (w *world) check() {
 	require.NoError(w.t, w.s.Check())
-	require.NoError(w.t, w.kv.Apply(w.s.Ops()))
+	w.apply(w.s.Ops())
 	u := w.s.Usage()
 	require.Equal(w.t, w.kv.Used(), u.Cells)
 	require.Equal(w.t, w.kv.Copies(), u.Copies)
@@ -226,21 +263,26 @@ func (w *world) finish() {
 		w.s.Park(q, false)
 	}
 	for idle := 0; !w.s.Idle(); {
-		if w.step(false) > 0 {
+		if w.step(false) > 0 || w.reading != nil {
 			idle = 0
 		} else if idle++; idle > 2 {
 			require.Fail(w.t, "nothing goes on", "%+v %+v", w.cfg, w.s.Usage())
 		}
 	}
+	if w.reading != nil {
+		w.fetched(true)
+	}
+	w.step(false)
+	require.False(w.t, w.kv.Fetched(), "what nobody waits for is let go of")
 	w.s.Clear()
-	require.NoError(w.t, w.kv.Apply(w.s.Ops()))
+	w.apply(w.s.Ops())
 	require.Zero(w.t, w.kv.Used())
 	require.Zero(w.t, w.s.Usage().Cells)
 	require.NoError(w.t, w.s.Check())
 }
 
 func TestRandomRuns(t *testing.T) {
-	done, accepted := 0, 0
+	done, accepted, read := 0, 0, 0
 	for seed := range uint64(300) {
 		w := newWorld(t, seed)
 		for range 200 {
@@ -250,9 +292,11 @@ func TestRandomRuns(t *testing.T) {
 		w.finish()
 		done += w.done
 		accepted += w.accepted
+		read += w.read
 	}
 	require.Greater(t, done, 5000)
 	require.Greater(t, accepted, 1000)
+	require.Greater(t, read, 100)
 }
 
 func FuzzSchedule(f *testing.F) {

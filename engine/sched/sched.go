@@ -66,6 +66,8 @@ type Seq struct {
 
 	hold   *Seq // it waits until this sequence
 	holdAt int  // has computed so many tokens
+
+	fetch *stored // it waits until this copy is read, or has room
 }
 
 // span holds a sequence id and the cells of a run of tokens from position 0.
@@ -110,8 +112,10 @@ const (
 	Remove  OpKind = iota // remove positions [N, end) of Dst
 	Share                 // share positions [0, N) of Src with Dst, which is empty
 	Save                  // keep a copy of Src, whole, under Key
-	Restore               // fill Dst, which is empty, with the copy under Key
+	Restore               // fill Dst, which is empty, with the copy under Key, which is in memory
 	Demote                // the copy under Key leaves memory, and may be kept elsewhere
+	Fetch                 // begin to read the copy under Key, which is elsewhere, into memory: see [Scheduler.Fetched]
+	Release               // what Fetch read of the copy under Key leaves memory; the copy stays elsewhere
 	Forget                // drop the copy under Key, wherever it is
 )
 

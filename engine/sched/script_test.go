@@ -22,8 +22,8 @@ import (
 //	                          has, "A40+B2" goes on with two of B's
 //	step [MS] -> BATCH        plan, decode in MS milliseconds (10), append a token to
 //	                          each sequence with an output; "cp a>b N", "rm a N",
-//	                          "save a KEY", "restore KEY>a" and "forget KEY" are the
-//	                          ops, then "a 0:40*" rows 0 to 39 of a with an output,
+//	                          "save a KEY", "restore KEY>a", "demote KEY", "fetch KEY",
+//	                          "release KEY" and "forget KEY" are the ops, then "a 0:40*" rows 0 to 39 of a with an output,
 //	                          "a 40:44*3" three of them drafted
 //	draft NAME N [M]          NAME drafts N tokens from now on, of which M are right
 //	fail -> BATCH             the same, but the decode fails
@@ -31,6 +31,7 @@ import (
 //	rewind NAME N             to N tokens, and one of its own appended
 //	drafting -> NAMES ROWS ROOM
 //	end NAME | drop NAME | park NAME | unpark NAME | clear
+//	fetched | unread          a copy was read, or can't be
 //	unkept -> LENGTH          of the prefix that is to be kept now
 //	use -> TEXT               the budgets
 type script struct {
@@ -74,6 +75,8 @@ func (sc *script) line(f []string) string {
 		sc.s.Drop(q)
 	case "park", "unpark":
 		sc.s.Park(q, f[0] == "park")
+	case "fetched", "unread":
+		sc.s.Fetched(f[0] == "fetched")
 	case "clear":
 		sc.s.Clear()
 	case "unkept":
@@ -153,6 +156,12 @@ func (sc *script) step(how string, took time.Duration) string {
 		case sched.Restore:
 			sc.ids[op.Dst] = after[op.Dst]
 			out = append(out, fmt.Sprintf("restore %d>%s", op.Key, sc.ids[op.Dst]))
+		case sched.Demote:
+			out = append(out, fmt.Sprintf("demote %d", op.Key))
+		case sched.Fetch:
+			out = append(out, fmt.Sprintf("fetch %d", op.Key))
+		case sched.Release:
+			out = append(out, fmt.Sprintf("release %d", op.Key))
 		case sched.Forget:
 			out = append(out, fmt.Sprintf("forget %d", op.Key))
 		}
@@ -503,6 +512,80 @@ func TestCopiesGoLeastRecentlyUsedFirst(t *testing.T) {
 		add d D70
 		step  -> forget 0, save c 2, rm c 0, d 0:70*
 		use   -> cells 70, running 1, waiting 0, prefixes 0
+	`)
+}
+
+// far has memory for one of the prompts below, and keeps other copies elsewhere.
+var far = sched.Config{Cells: 400, IDs: 4, Batch: 200, Plain: true, Store: 130, CellBytes: 2, Elsewhere: 4, Tidy: true}
+
+// twoFar leaves the copies 0, of 64 tokens of A, and 1, of 64 of B, elsewhere.
+const twoFar = `
+		add a A64
+		step    -> a 0:64*
+		end a
+		add b B64
+		step    -> save a 0, rm a 0, b 0:64*
+		end b
+		add c C64
+		step    -> demote 0, save b 1, rm b 0, c 0:64*
+		end c
+		add d D64
+		step    -> demote 1, save c 2, rm c 0, d 0:64*`
+
+func TestAPromptWaitsForItsCopyAndOthersGoOn(t *testing.T) {
+	run(t, far, twoFar+`
+		add e A64+E64
+		add f F4
+		step    -> fetch 0, d 64:65*, f 0:4*
+		add g A64+G64
+		step    -> d 65:66*, f 4:5*
+		fetched
+		step    -> restore 0>e, cp e>g 64, release 0, d 66:67*, f 5:6*, e 64:128*, g 64:128*
+	`)
+}
+
+func TestCopiesAreReadOneAfterTheOther(t *testing.T) {
+	run(t, far, twoFar+`
+		add e A64+E64
+		add f B64+F64
+		step    -> fetch 0, d 64:65*
+		step    -> d 65:66*
+		fetched
+		step    -> restore 0>e, release 0, fetch 1, d 66:67*, e 64:128*
+		fetched
+		step    -> restore 1>f, release 1, d 67:68*, e 128:129*, f 64:128*
+	`)
+}
+
+func TestWhatNobodyWaitsForIsReleased(t *testing.T) {
+	run(t, far, twoFar+`
+		add e A64+E64
+		step    -> fetch 0, d 64:65*
+		drop e
+		step    -> d 65:66*
+		fetched
+		step    -> release 0, d 66:67*
+	`)
+}
+
+func TestACopyThatCannotBeReadIsComputedAnew(t *testing.T) {
+	run(t, far, twoFar+`
+		add e A64+E64
+		step    -> fetch 0, d 64:65*
+		unread
+		step    -> forget 0, d 65:66*, e 0:128*
+	`)
+}
+
+// Memory is for those that can run.
+func TestAPromptWithoutRoomReadsNothing(t *testing.T) {
+	cfg := far
+	cfg.Cells = 150
+	run(t, cfg, twoFar+`
+		add e A64+E64
+		step    -> d 64:65*
+		end d
+		step    -> fetch 0
 	`)
 }
 

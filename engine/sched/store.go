@@ -18,6 +18,9 @@ type store struct {
 	next   uint64 // key
 	now    uint64 // logical time
 	pinned *stored
+
+	fetch *stored // of which what was read, or is being read, is in memory beside the budget; nil: none
+	read  bool    // [Scheduler.Fetched] was called for it
 }
 
 // stored is a copy of a sequence outside the cells.
@@ -54,6 +57,14 @@ func (s *Scheduler) Lost(b *Batch, key uint64) {
 	s.admitted = s.admitted[:0]
 	if i := slices.IndexFunc(s.store.copies, func(c *stored) bool { return c.key == key }); i >= 0 {
 		s.forget(s.store.copies[i])
+	}
+}
+
+// Fetched says that the copy of the last [Fetch] was read; one that can't be is forgotten.
+func (s *Scheduler) Fetched(ok bool) {
+	s.store.read = true
+	if !ok {
+		s.forget(s.store.fetch)
 	}
 }
 
@@ -137,7 +148,7 @@ func (s *Scheduler) save(p *span) {
 		return
 	}
 	for i := len(st.copies) - 1; i >= 0 && s.cfg.Plain; i-- { // copies that the new one begins with
-		if c := st.copies[i]; c != st.pinned && common(c.tokens, tokens) == len(c.tokens) {
+		if c := st.copies[i]; !st.inUse(c) && common(c.tokens, tokens) == len(c.tokens) {
 			s.forget(c)
 		}
 	}
@@ -171,7 +182,7 @@ func (s *Scheduler) add(tokens []Token, bytes int64) *stored {
 func (s *Scheduler) makeRoom(size int64) bool {
 	st := &s.store
 	for st.bytes+size > st.budget || !s.cfg.Plain && st.inMemory() >= maxCheckpoints {
-		old := st.oldest(func(c *stored) bool { return c.bytes > 0 && c != st.pinned })
+		old := st.oldest(func(c *stored) bool { return c.bytes > 0 && !st.inUse(c) })
 		if old == nil {
 			return false
 		}
@@ -191,6 +202,9 @@ func (st *store) oldest(fits func(*stored) bool) *stored {
 	return old
 }
 
+// inUse reports whether c has to stay where it is.
+func (st *store) inUse(c *stored) bool { return c == st.pinned || c == st.fetch }
+
 // demote moves a copy out of the store: elsewhere, where one that is there may have to
 // make way.
 func (s *Scheduler) demote(c *stored) {
@@ -199,7 +213,7 @@ func (s *Scheduler) demote(c *stored) {
 		return
 	}
 	st := &s.store
-	elsewhere := func(c *stored) bool { return c.bytes == 0 && c != st.pinned }
+	elsewhere := func(c *stored) bool { return c.bytes == 0 && !st.inUse(c) }
 	if old := st.oldest(elsewhere); len(st.copies)-st.inMemory() >= s.cfg.Elsewhere && old != nil {
 		s.forget(old)
 	}
@@ -213,18 +227,68 @@ func (s *Scheduler) forget(c *stored) {
 	st.copies = slices.DeleteFunc(st.copies, func(o *stored) bool { return o == c })
 	st.bytes -= c.bytes
 	s.ops = append(s.ops, Op{Kind: Forget, Key: c.key})
+	if st.fetch == c {
+		st.fetch = nil
+	}
+	for _, q := range s.waiting {
+		if q.fetch == c {
+			q.fetch = nil
+		}
+	}
+}
+
+// source is the copy that q should begin with, and how many of q's tokens it has; nil
+// where cells have about as many.
+func (s *Scheduler) source(q *Seq) (*stored, int) {
+	c, n := s.stored(q.tokens[:len(q.tokens)-1])
+	if _, have := s.match(q); c == nil || n < have+minShare {
+		return nil, 0
+	}
+	return c, n
+}
+
+// fits reports whether there is room for q to begin with the whole of c.
+func (s *Scheduler) fits(q *Seq, c *stored) bool {
+	need := max(len(q.tokens)+s.slack(q), len(c.tokens))
+	return len(s.free)+len(s.cached) > 0 && s.demand(nil, 0)+need <= s.cfg.Cells
+}
+
+// fetching reports whether q should wait for a copy that is elsewhere to be read.
+func (s *Scheduler) fetching(q *Seq) bool {
+	c, _ := s.source(q)
+	if c == nil || c.bytes > 0 || q.fetch != c && !s.fits(q, c) {
+		q.fetch = nil
+		return false
+	}
+	q.fetch = c
+	return c != s.store.fetch || !s.store.read
+}
+
+// planFetch lets go of a copy that was read when no sequence waits for it any more, and
+// then has the next one read, in order of arrival.
+func (s *Scheduler) planFetch() {
+	st := &s.store
+	var wanted []*stored
+	for _, q := range s.waiting {
+		if q.fetch != nil && !q.parked {
+			wanted = append(wanted, q.fetch)
+		}
+	}
+	if c := st.fetch; c != nil && st.read && !slices.Contains(wanted, c) {
+		s.ops = append(s.ops, Op{Kind: Release, Key: c.key})
+		st.fetch = nil
+	}
+	if st.fetch == nil && len(wanted) > 0 {
+		s.ops = append(s.ops, Op{Kind: Fetch, Key: wanted[0].key})
+		st.fetch, st.read = wanted[0], false
+	}
 }
 
 // restore gives q an id and the tokens that a copy has of it, if these are more than
 // are in cells and there is room for the whole copy; else nil.
 func (s *Scheduler) restore(q *Seq) *span {
-	c, n := s.stored(q.tokens[:len(q.tokens)-1])
-	if c == nil || len(s.free)+len(s.cached) == 0 {
-		return nil
-	}
-	_, have := s.match(q)
-	need := max(len(q.tokens)+s.slack(q), len(c.tokens))
-	if n < have+minShare || s.demand(nil, 0)+need > s.cfg.Cells {
+	c, n := s.source(q)
+	if c == nil || !s.fits(q, c) {
 		return nil
 	}
 	s.store.pinned = c

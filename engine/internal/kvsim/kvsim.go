@@ -16,7 +16,13 @@ type KV struct {
 	Size   int
 	Exact  bool // cells of a sequence can neither be shared nor cut, only removed as a whole
 	cells  map[*cell]struct{}
-	copies map[uint64][]sched.Token
+	copies map[uint64]*stored
+	fetch  *stored // nil: none is read, or being read
+}
+
+type stored struct {
+	tokens    []sched.Token
+	elsewhere bool
 }
 
 type cell struct {
@@ -27,7 +33,7 @@ type cell struct {
 
 // New makes a cache of size cells.
 func New(size int) *KV {
-	return &KV{Size: size, cells: map[*cell]struct{}{}, copies: map[uint64][]sched.Token{}}
+	return &KV{Size: size, cells: map[*cell]struct{}{}, copies: map[uint64]*stored{}}
 }
 
 // Apply makes changes in order.
@@ -47,28 +53,55 @@ func (kv *KV) apply(op sched.Op) error {
 	if have := kv.Tokens(op.Dst); len(have) > 0 && (op.Kind == sched.Share || op.Kind == sched.Restore) {
 		return fmt.Errorf("kvsim: id %d, to be filled, holds %d tokens", op.Dst, len(have))
 	}
-	kept, ok := kv.copies[op.Key]
-	if !ok && (op.Kind == sched.Restore || op.Kind == sched.Demote || op.Kind == sched.Forget) {
-		return fmt.Errorf("kvsim: there is no copy %d", op.Key)
-	}
 	switch op.Kind {
 	case sched.Remove:
 		kv.remove(op.Dst, op.N)
 	case sched.Share:
 		return kv.share(op)
 	case sched.Save:
-		kv.copies[op.Key] = kv.Tokens(op.Src)
-		if !slices.Equal(kv.copies[op.Key], op.Tokens) {
+		kv.copies[op.Key] = &stored{tokens: kv.Tokens(op.Src)}
+		if !slices.Equal(kv.copies[op.Key].tokens, op.Tokens) {
 			return fmt.Errorf("kvsim: id %d holds other tokens than those to save", op.Src)
 		}
+	default:
+		return kv.applyCopy(op)
+	}
+	return nil
+}
+
+// applyCopy makes a change that needs a copy.
+func (kv *KV) applyCopy(op sched.Op) error {
+	c := kv.copies[op.Key]
+	if c == nil {
+		return fmt.Errorf("kvsim: there is no copy %d", op.Key)
+	}
+	switch op.Kind {
 	case sched.Restore:
-		rows := make([]sched.Row, len(kept))
-		for i, t := range kept {
+		if c.elsewhere && c != kv.fetch {
+			return fmt.Errorf("kvsim: the copy %d is elsewhere", op.Key)
+		}
+		rows := make([]sched.Row, len(c.tokens))
+		for i, t := range c.tokens {
 			rows[i] = sched.Row{Token: t, Pos: int32(i), ID: op.Dst}
 		}
 		return kv.Decode(rows)
+	case sched.Demote:
+		c.elsewhere = true
+	case sched.Fetch:
+		if !c.elsewhere || kv.fetch != nil {
+			return fmt.Errorf("kvsim: the copy %d is in memory, or another is being read", op.Key)
+		}
+		kv.fetch = c
+	case sched.Release:
+		if c != kv.fetch {
+			return fmt.Errorf("kvsim: the copy %d was not read", op.Key)
+		}
+		kv.fetch = nil
 	case sched.Forget:
 		delete(kv.copies, op.Key)
+		if c == kv.fetch {
+			kv.fetch = nil
+		}
 	}
 	return nil
 }
@@ -139,13 +172,16 @@ func (kv *KV) Spoil() {
 }
 
 // Keep makes a copy as if an earlier run had left it.
-func (kv *KV) Keep(key uint64, tokens []sched.Token) { kv.copies[key] = tokens }
+func (kv *KV) Keep(key uint64, tokens []sched.Token) { kv.copies[key] = &stored{tokens, true} }
 
 // Lose makes a copy unreadable: its tokens are gone when it is restored.
-func (kv *KV) Lose(key uint64) { kv.copies[key] = nil }
+func (kv *KV) Lose(key uint64) { kv.copies[key].tokens = nil }
 
 // Copies is the number of copies beside the cells.
 func (kv *KV) Copies() int { return len(kv.copies) }
+
+// Fetched reports whether what was read of a copy, or is being read, is in memory.
+func (kv *KV) Fetched() bool { return kv.fetch != nil }
 
 // Used is the number of cells that have an owner.
 func (kv *KV) Used() int { return len(kv.cells) }
