@@ -55,8 +55,10 @@ func (s *Scheduler) Lost(b *Batch, key uint64) {
 		}
 	}
 	s.admitted = s.admitted[:0]
-	if i := slices.IndexFunc(s.store.copies, func(c *stored) bool { return c.key == key }); i >= 0 {
-		s.forget(s.store.copies[i])
+	st := &s.store
+	i := slices.IndexFunc(st.copies, func(c *stored) bool { return c.key == key })
+	if i >= 0 && (st.copies[i] != st.fetch || st.read) { // one that left memory since, and is being read, may be good
+		s.forget(st.copies[i])
 	}
 }
 

@@ -174,8 +174,13 @@ func (kv *KV) Spoil() {
 // Keep makes a copy as if an earlier run had left it.
 func (kv *KV) Keep(key uint64, tokens []sched.Token) { kv.copies[key] = &stored{tokens, true} }
 
-// Lose makes a copy unreadable: its tokens are gone when it is restored.
-func (kv *KV) Lose(key uint64) { kv.copies[key].tokens = nil }
+// Lose makes a copy, where there is one yet, unreadable: its tokens are gone when it is
+// restored.
+func (kv *KV) Lose(key uint64) {
+	if c := kv.copies[key]; c != nil {
+		c.tokens = nil
+	}
+}
 
 // Copies is the number of copies beside the cells.
 func (kv *KV) Copies() int { return len(kv.copies) }
