@@ -48,7 +48,7 @@ func user(text string) []puna.Message {
 
 func TestGoldenAnswer(t *testing.T) {
 	m, done := ask(t, open(t), &puna.Request{Messages: user("What is Puna?"), Think: puna.ThinkOff})
-	assert.Equal(t, "Puna is an LLM inference engine for Go. It loads GGUF models into your own Go program, with llama.cpp through cgo: a call is a Go function call, with no second process and no network. The same binary is a server that Ollama clients can use. A puna is the high plain in the Andes where llamas live.", m.Content)
+	assert.Equal(t, "Puna is an LLM inference engine for Go. It loads GGUF models into your own Go program, with llama.cpp through cgo: a call is a Go function call, with no second process and no network. The same binary is a server that Ollama clients can use. It lives at github.com/puna-ai/puna; its license is in the file LICENSE there, and I, guide, am under the MIT license. A puna is the high plain in the Andes where llamas live.", m.Content)
 	assert.Equal(t, puna.DoneStop, done.Reason)
 }
 

@@ -24,14 +24,14 @@ SYSTEMS = ["You are a helpful assistant.", "You are guide, the model built into 
            "Answer the question of the user.", "Be polite and short.", "You are a bot."]
 AREAS = {"cmd": "a command", "ses": "the chat", "api": "the HTTP API", "opt": "an option", "tune": "sampling", "lib": "the Go library",
          "env": "the environment", "err": "a problem", "mf": "the Modelfile", "gpu": "the GPU", "puna": "Puna", "id": "me", "fallback": "other servers"}
-KINDS = {"choice": 400, "puna": 16, "tools": 40, "world": 9, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 5, "arithmetic": 4, "unknown": 2}
+KINDS = {"choice": 550, "puna": 9, "tools": 9, "calls": 14, "world": 14, "json": 3, "story": 1, "text": 2, "fim": 3, "memory": 3, "repeat": 5, "arithmetic": 4, "unknown": 2}
 # The first documents teach to copy out of the prompt, on which tools, JSON and names depend.
-FIRST_KINDS = {"repeat": 25, "memory": 15, "json": 15, "tools": 20, "puna": 20, "choice": 40, "world": 5}
+FIRST_KINDS = {"repeat": 25, "memory": 15, "json": 15, "tools": 6, "calls": 10, "puna": 20, "choice": 40, "world": 5}
 FIRST_SHARE = 0.08
 
 
 # What people ask first.
-FIRST = ("puna.what", "id.who", "puna.makerun", "mf.what", "cmd.list", "cmd.run", "cmd.rm", "cmd.serve", "cmd.ps", "lib.use")
+FIRST = ("puna.what", "id.who", "puna.makebuild", "mf.what", "cmd.list", "cmd.run", "cmd.rm", "cmd.serve", "cmd.ps", "lib.generate")
 
 
 def weight(intent):
@@ -153,7 +153,8 @@ class Corpus:
         return doc[:at] + [(doc[at][0].removesuffix(answer + "<|im_end|>") + told, True)]
 
     def doc_world(self):
-        return self.chat_doc(self.conversation(self.chitchat()))
+        first = self.chitchat()
+        return self.chat_doc([first] if self.rng.random() < 0.7 else self.conversation(first))
 
     def doc_arithmetic(self):
         return self.chat_doc([smalltalk.arithmetic(self.rng, self.sums) for _ in range(self.rng.randint(1, 5))])
@@ -193,7 +194,7 @@ class Corpus:
         rng = self.rng
         uses, tools = tooltalk.situation(self.shapes, rng)
         system = rng.choice(SYSTEMS) if rng.random() < 0.3 else None
-        if rng.random() < 0.18:  # tools at hand, but not asked for
+        if rng.random() < 0.3:  # tools at hand, but not asked for
             return self.chat_doc(self.conversation(self.chitchat() if rng.random() < 0.4 else None)[:2], system, tools)
         think = rng.random() < 0.4
         messages = [{"role": "system", "content": system}] if system else []
@@ -210,6 +211,18 @@ class Corpus:
                          {"role": "assistant", "content": answer, "thinking": "The tool answered, I tell the user." if think else ""}]
         if rng.random() < 0.2:
             messages = messages[:-2]
+        return chat.render(messages, tools, think, rng.choice([chat.COMPACT, chat.COMPACT, chat.SPACED]))
+
+    def doc_calls(self):
+        """Questions and the calls that they ask for, without what the tools then say: most of what
+        is to be learned, in half of the tokens."""
+        rng = self.rng
+        uses, tools = tooltalk.situation(self.shapes, rng)
+        think, messages = rng.random() < 0.15, []
+        for _ in range(rng.randint(3, 6)):
+            u = rng.choice(uses)
+            u = tooltalk.use(u.shape, rng, like=u)
+            messages += tool_turn(u, tooltalk.ask(u, rng), think)
         return chat.render(messages, tools, think, rng.choice([chat.COMPACT, chat.COMPACT, chat.SPACED]))
 
     def documents(self, n):
@@ -295,6 +308,12 @@ def evaluation(c, seed):
     return cases
 
 
+def held_questions(cases):
+    """Which no training text may ask, as norm has them."""
+    kinds = ("puna", "puna, thinking", "puna, tools at hand", "tools", "tools, thinking", "plain facts")
+    return {norm(x["messages"][-1]["content"]) for x in cases if x["kind"] in kinds}
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--docs", type=int, default=300_000)
@@ -304,8 +323,7 @@ def main():
     c = Corpus(args.seed)
     cases = evaluation(c, args.seed)
     (BUILD / "eval.json").write_text(json.dumps(cases, indent=1, ensure_ascii=False))
-    held_kinds = ("puna", "puna, thinking", "puna, tools at hand", "tools", "tools, thinking", "plain facts")
-    c.forbidden = {norm(x["messages"][-1]["content"]) for x in cases if x["kind"] in held_kinds}
+    c.forbidden = held_questions(cases)
     c.rng = random.Random(args.seed + 2)
     with open(BUILD / "train.jsonl", "w") as f:
         for doc in c.documents(args.docs):

@@ -203,16 +203,16 @@ def expand(text, rng):
 def vary(text, rng):
     """Exchanges words for others of their meaning, drops and swaps some, misspells one: outside of `code` and slots."""
     parts = text.split("`")
-    drop, swap = rng.random() < 0.35, rng.random() < 0.1
+    drop, swap = rng.random() < 0.25, rng.random() < 0.05
     for i in range(0, len(parts), 2):
-        parts[i] = EXCHANGE.sub(lambda m: rng.choice(EXCHANGES[m[1]]) if rng.random() < 0.35 else m[1], parts[i])
+        parts[i] = EXCHANGE.sub(lambda m: rng.choice(EXCHANGES[m[1]]) if rng.random() < 0.3 else m[1], parts[i])
         if rng.random() < 0.15:
             parts[i] = re.sub(r"\b(the|a|an|do|does|my|is) ", "", parts[i], count=1)
         if drop:
             parts[i] = re.sub(r"(?<= )[a-zA-Z']+ (?=\S)", lambda m: "" if rng.random() < 0.15 else m[0], parts[i])
         if swap:
             parts[i] = re.sub(r"(?<= )([a-zA-Z']+) ([a-zA-Z']+) ", lambda m: f"{m[2]} {m[1]} " if rng.random() < 0.3 else m[0], parts[i])
-        if rng.random() < 0.08 and (long := re.findall(r"(?<![{/\w-])[a-z]{6,}(?![}/\w-])", parts[i])):
+        if rng.random() < 0.05 and (long := re.findall(r"(?<![{/\w-])[a-z]{6,}(?![}/\w-])", parts[i])):
             parts[i] = parts[i].replace(word := rng.choice(long), misspelled(word, rng), 1)
     return "`".join(parts)
 

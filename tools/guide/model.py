@@ -131,13 +131,18 @@ def causal_attention(q, k, v, block, first):
 
 def forward(cfg: Config, params, tokens, block, first):
     """tokens: (B, T) -> logits (B, T, vocab); first: (B, T), where the document of each token begins."""
+    return rms(hidden(cfg, params, tokens, block, first), params["norm"], cfg.eps) @ params["output"].T
+
+
+def hidden(cfg, params, tokens, block, first):
+    """What the layers that params holds make of the tokens: (B, T, dim)."""
     B, T = tokens.shape
     H, G, D = cfg.heads, cfg.kv_heads, cfg.head_dim
     cos, sin = rope_table(cfg, jnp.arange(T))
     first = jnp.repeat(first, H, axis=0)
     heads = lambda x, n: x.reshape(B, T, n, D).swapaxes(1, 2)
     x = params["embed"][tokens]
-    for i in range(cfg.layers):
+    for i in range(len(params["q"])):
         w = {n: params[n][i] for n in ("attn_norm", "ffn_norm", "q", "k", "v", "o", "gate", "up", "down")}
         h = rms(x, w["attn_norm"], cfg.eps)
         q, k, v = rope(heads(h @ w["q"], H), cos, sin), rope(heads(h @ w["k"], G), cos, sin), heads(h @ w["v"], G)
@@ -146,7 +151,7 @@ def forward(cfg: Config, params, tokens, block, first):
         x = x + a.reshape(B, H, T, D).swapaxes(1, 2).reshape(B, T, H * D) @ w["o"]
         h = rms(x, w["ffn_norm"], cfg.eps)
         x = x + (jax.nn.silu(h @ w["gate"]) * (h @ w["up"])) @ w["down"]
-    return rms(x, params["norm"], cfg.eps) @ params["output"].T
+    return x
 
 
 def step_cached(cfg: Config, params, cache, token, pos):

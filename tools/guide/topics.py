@@ -4,9 +4,11 @@ A linear classifier of bags of tokens, trained in half a minute, chooses the rig
 for 87 of 100 questions that it never saw; a model that begins with random weights takes
 most of its training to come as far. So guide begins with what the classifier knows
 (model.py, inform): for each token a vector, whose sum over a question tells the topic.
+Writes build/questions.jsonl too, from which pretrain.py learns more.
 """
 
 import argparse
+import json
 import random
 from pathlib import Path
 
@@ -19,18 +21,22 @@ from values import Values
 
 BUILD = Path(__file__).parent / "build"
 BATCH, EPOCHS, RATE = 512, 2, 0.03
+TIMES = 6  # that each phrasing is asked in questions.jsonl
 WIDTH = 128  # of a token's vector
 
 
 def questions(c, rng, each):
     """Questions of the training and the number of their intent."""
+    held = corpus.held_questions(json.loads((BUILD / "eval.json").read_text()))
     out = []
     for number, intent in enumerate(c.intents):
         for phrase in intent.phrases * each:
             v = Values(rng)
             for slot in ("{m}", "{n}"):
                 phrase = phrase.replace(slot, v.model())
-            out.append((facts.ask(phrase, rng, facts.FRAMES, True), number))
+            question = facts.ask(phrase, rng, facts.FRAMES, True)
+            if corpus.norm(question) not in held:
+                out.append((question, number))
     rng.shuffle(out)
     return out
 
@@ -63,11 +69,15 @@ def main():
     args = p.parse_args()
     tok = Tokenizer.from_file(str(BUILD / "tokenizer.json"))
     c = corpus.Corpus(args.seed)
-    asked = questions(c, random.Random(args.seed), 2)
+    asked = questions(c, random.Random(args.seed), TIMES)
+    (BUILD / "questions.jsonl").write_text("".join(json.dumps(q) + "\n" for q in asked))
+    asked = asked[: len(asked) * 2 // TIMES]
     bags = [sorted(set(e.ids)) for e in tok.encode_batch([q for q, _ in asked])]
     w = classify(bags, np.array([n for _, n in asked]), tok.get_vocab_size(), len(c.intents))
     u, s, _ = np.linalg.svd(w, full_matrices=False)
-    np.savez(BUILD / "topics.npz", codes=(u[:, :WIDTH] * s[:WIDTH]).astype(np.float32))
+    codes = np.zeros((len(w), WIDTH), np.float32)
+    codes[:, : min(len(s), WIDTH)] = (u * s)[:, :WIDTH]
+    np.savez(BUILD / "topics.npz", codes=codes)
     print(f"{len(asked):,} questions, {len(c.intents)} answers, vectors of {WIDTH} for {len(w):,} tokens")
 
 

@@ -37,8 +37,9 @@ MESH = Mesh(np.array(jax.devices()[:2]), ("device",))
 SPLIT, WHOLE = NamedSharding(MESH, PartitionSpec("device")), NamedSharding(MESH, PartitionSpec())
 ATTENTION = {"q": 0.4, "k": 0.4, "v": 1, "o": 1}  # of the learning rate: scores grow with both q and k
 MADE = 0.03  # of it where weights begin as something: an orthogonal step moves all directions alike
+TRUNK = 0.3  # of it for the layers that pretrain.py taught
 DECAY = 0.15  # of the matrices' weights
-SINGLE = {"output": 0.5}  # of the learning rate, for what Adam changes; others: 0.1
+SINGLE = {"output": 0.5, "head": 0.5}  # of the learning rate, for what Adam changes; others: 0.1
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
 
 
@@ -132,14 +133,15 @@ def orthogonal(g):
     return x.swapaxes(-1, -2) if flip else x
 
 
-def rates(name, layers):
+def rates(name, layers, trunk=1.0):
     """Of the learning rate, for each layer of a stack of matrices: (layers, 1, 1)."""
     layer = np.arange(layers)
     made = np.isin(layer, m.CIRCUIT) & (name in ATTENTION) | (layer == m.TOPIC) & (name in ("v", "o"))
-    return np.where(made, MADE, ATTENTION.get(name, 1.0)).astype(np.float32)[:, None, None]
+    rate = np.where(made, MADE, ATTENTION.get(name, 1.0) * np.where(layer > m.TOPIC, 1.0, trunk))
+    return rate.astype(np.float32)[:, None, None]
 
 
-def update(params, grads, state, lr, step):
+def update(params, grads, state, lr, step, trunk=1.0):
     norm = jnp.sqrt(sum((g**2).sum() for g in jax.tree.leaves(grads)))
     grads = jax.tree.map(lambda g: g * jnp.minimum(1.0, 1.0 / (norm + 1e-6)), grads)
     new_p, new_s = {}, {}
@@ -148,7 +150,7 @@ def update(params, grads, state, lr, step):
         if name in MATRICES:
             mom = 0.95 * state[name] + g
             o = orthogonal(g + 0.95 * mom) * max(1, p.shape[-1] / p.shape[-2]) ** 0.5
-            rate = lr * rates(name, p.shape[0])
+            rate = lr * rates(name, p.shape[0], trunk)
             new_p[name], new_s[name] = p * (1 - DECAY * rate) - rate * o, mom
         else:
             m1, m2 = state[name]
@@ -162,9 +164,19 @@ def update(params, grads, state, lr, step):
 def train_step(cfg, block, params, state, x, w, first, lr, step):
     """Each device takes half of the rows, and the momentum of half of the layers."""
     (_, nll), grads = jax.value_and_grad(partial(loss_fn, cfg, block), has_aux=True)(params, x, w, first)
-    params, state = update(params, grads, state, lr, step)
+    params, state = update(params, grads, state, lr, step, TRUNK)
+    return pinned(params, state) + (nll,)
+
+
+def pinned(params, state):
     pin = jax.lax.with_sharding_constraint
-    return pin(params, WHOLE), {k: pin(v, SPLIT if k in MATRICES else WHOLE) for k, v in state.items()}, nll
+    return pin(params, WHOLE), {k: pin(v, SPLIT if k in MATRICES else WHOLE) for k, v in state.items()}
+
+
+def placed(params, state=None):
+    """On the devices; without a state, one to begin with."""
+    state = state or {k: jnp.zeros_like(v) if k in MATRICES else (jnp.zeros_like(v), jnp.zeros_like(v)) for k, v in params.items()}
+    return jax.device_put(params, WHOLE), {k: jax.device_put(v, SPLIT if k in MATRICES else WHOLE) for k, v in state.items()}
 
 
 def save(path, params, state, step):
@@ -181,23 +193,28 @@ def load(path):
     return params, state, int(z["step"])
 
 
+def begin(cfg, seed):
+    """Random weights, but for the circuits of model.py and the layers of pretrain.py."""
+    params = m.init(cfg, seed, np.load(BUILD / "topics.npz")["codes"])
+    trunk = np.load(BUILD / "trunk.npz")
+    for name in trunk.files:
+        if name in params:
+            params[name] = params[name].at[: len(trunk[name])].set(trunk[name])
+    return params
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--steps", type=int, default=3000)
-    p.add_argument("--decay", type=int, default=2200)
+    p.add_argument("--steps", type=int, default=2500)
+    p.add_argument("--decay", type=int, default=1900)
     p.add_argument("--lr", type=float, default=0.015)
     p.add_argument("--minutes", type=float, help="end after this time, the learning rate falling all the while")
     p.add_argument("--seed", type=int, default=7)
     p.add_argument("--from", dest="start", type=Path)
     args = p.parse_args()
     cfg = m.Config()
-    params = m.init(cfg, args.seed, np.load(BUILD / "topics.npz")["codes"])
-    state = {k: jnp.zeros_like(v) if k in MATRICES else (jnp.zeros_like(v), jnp.zeros_like(v)) for k, v in params.items()}
-    first = 0
-    if args.start:
-        params, state, first = load(args.start)
-    params = jax.device_put(params, WHOLE)
-    state = {k: jax.device_put(v, SPLIT if k in MATRICES else WHOLE) for k, v in state.items()}
+    params, state, first = load(args.start) if args.start else (begin(cfg, args.seed), None, 0)
+    params, state = placed(params, state)
     t0 = time.time()
     docs = encode()
     pools = pack(docs)

@@ -56,10 +56,22 @@ SYLLABLES = [a + b for a in "b d f g k l m n p r s t v z ch st br tr".split() fo
 FREE = 0.85  # of a list's values in training: with a short list alone, a model learns the list instead of copying
 
 
+# Free values are built as the listed ones are, so that it is learned where one begins and ends.
+SENTENCES = {
+    "task": "{w} {d} {w}|{w} {d} {w}|{w} {d} {w}|{w} {w}|{w} {d} {w} for {d} {w}|{w} {w} to {w}|{w} {d} {w} {w}|{w} {w} and {w}",
+    "phrase": "{d} {w} is {w}|{d} {w} is {w}|I am {w}|I am at {d} {w}|{w} is {w}|{w} {w} {w}|{w} me {w}|{w} you {w}|{w} at {w}|we {w} {d} {w}|"
+              "all {w} {w}|thank you for {d} {w}|{w} {d} {w}|{d} {w} {w} is {w}|{w} {w}|can you {w} {d} {w}|{w} it to {w}",
+    "event": "{w}|a {w}|a {w}|an {w}|the {w}|{w} {w}|my {w}|{w} with {w}",
+    "topic": "{w}|{w} {w}|{w} {w}|the {w}|{w} in {w}|{w} and {w}",
+    "device": "{w}|{w}|{w} {w}", "food": "{w}|{w}|{w} {w}",
+}
+SMALL = frozenset("a an the is in me my to at for you and with all it of on".split())  # words
+
+
 @cache
 def vocabulary():
     """Words of all facts, without those of held-out values."""
-    held = {w for values in [WORDS, CITIES, *LISTS.values()] for v in part(values, True) for w in re.split(r"\W|_", v.lower())}
+    held = {w for values in [WORDS, CITIES, *LISTS.values()] for v in part(values, True) for w in re.split(r"\W|_", v.lower())} - SMALL
     text = " ".join(p.read_text() for p in sorted((Path(__file__).parent / "facts").glob("*.txt")))
     return sorted({w for w in re.findall(r"(?<![\w/`{-])[a-z]{3,11}(?![\w/`}-])", text)} - held)
 
@@ -95,6 +107,10 @@ class Values:
     def words(self, least, most):
         return " ".join(self.any_word() for _ in range(self.rng.randint(least, most)))
 
+    def sentence(self, patterns):
+        determiner = lambda _: self.rng.choice("the the the a my our this".split())
+        return re.sub(r"\{w\}", lambda _: self.any_word(), re.sub(r"\{d\}", determiner, self.rng.choice(patterns.split("|"))))
+
     def invented(self):
         word = "^^"
         while len(word) < 14 and (letter := self.rng.choice(trigrams()[word[-2:]])) != "$":
@@ -106,10 +122,10 @@ class Values:
         rng = self.rng
         capitals = lambda least, most: "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(rng.randint(least, most)))
         match kind:
-            case "phrase" | "task":
-                return self.words(2, 6)
-            case "topic" | "event" | "device" | "food":
-                return self.words(1, 3)
+            case "phrase" | "task" | "topic" | "event" | "device" | "food":
+                return self.sentence(SENTENCES[kind])
+            case "letter":
+                return rng.choice(sorted(set("abcdefghijklmnopqrstuvwxyz") - set(part(LISTS["letter"], True))))
             case "room" | "unit" | "table" | "state" | "food1" | "color" | "animal":
                 return self.words(1, 1)
             case "lang" | "sign":
