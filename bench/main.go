@@ -62,17 +62,17 @@ func (s settings) run(ctx context.Context) error {
 	switch {
 	case what == "hold" && len(args) == 1:
 		return hold(ctx, args[0])
-	case what == "contexts":
+	case what == "contexts" && len(args) == 0:
 		return s.contexts(ctx)
 	case what == "embed":
 		return s.embed(ctx, args)
-	case what == "idle":
+	case what == "idle" && len(args) == 0:
 		return s.idle(ctx)
 	case what == "peer":
 		return s.peer(ctx, args)
-	case what == "restart":
+	case what == "restart" && len(args) == 0:
 		return s.restart(ctx)
-	case what == "reuse":
+	case what == "reuse" && len(args) == 0:
 		return s.reuse(ctx)
 	case what == "spec":
 		return s.spec(ctx, args)
