@@ -111,13 +111,6 @@ func (m *Model) newEmbedContext(s shape, size int, whole bool, p *ggml.Threadpoo
 	if err := m.checkEmbedMemory(s, size, whole); err != nil {
 		return nil, err
 	}
-	ubatch := s.batch
-	if whole {
-		ubatch = size
-	}
-	if err := m.mayGrow(m.bytesOf(size, ubatch, min(embedInputs, s.batch), s.kv, !whole)); err != nil {
-		return nil, err
-	}
 	params := llama.ContextDefaultParams()
 	params.NCtx, params.NBatch = uint32(size), uint32(s.batch)
 	params.PoolingType = llama.PoolingNone
@@ -135,6 +128,9 @@ func (m *Model) newEmbedContext(s shape, size int, whole bool, p *ggml.Threadpoo
 	params.NThreads, params.NThreadsBatch = int32(s.threads), int32(s.threads)
 	params.TypeK, params.TypeV = s.kv, s.kv
 	params.Embeddings, params.KVUnified, params.NoPerf = true, true, true
+	if err := m.mayGrow(m.bytesOf(size, int(params.NUbatch), int(params.NSeqMax), s.kv, !whole)); err != nil {
+		return nil, err
+	}
 	c, err := m.llama.InitFromModel(params)
 	if err != nil {
 		return nil, puna.Errorf(puna.NoMemory, "a context for embeddings of %d tokens with %q: %w", size, m.opts.Name, err)

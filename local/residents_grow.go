@@ -49,8 +49,9 @@ func (rs *residents) room(r *resident, need fit.Memory) (victims []*resident, le
 		}
 	}
 	slices.SortFunc(idle, func(a, b *resident) int { return cmp.Compare(a.used, b.used) })
+	limit := rs.limits().memory
 	for _, t := range idle {
-		if left.Within(rs.limits().memory) {
+		if left.Within(limit) {
 			break
 		}
 		victims = append(victims, t)
